@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An interface queue (ifq) is one rx queue of one network interface, bound to one
+// runtime: the NIC writes the payload of its packets into the pool region, and
+// the runtime's streams get it in place. Say which queue and how much memory:
+//
+//   zcrx::RuntimeOptions options;
+//   options.interface_queue = {.interface = "eth0", .rx_queue = 1, .pool = {.bytes = 256 << 20}};
+//   absl::StatusOr<zcrx::Runtime> runtime = zcrx::Runtime::Create(options);
+//
+// The NIC must split headers from payload, and the connections' packets must be
+// steered to that queue, by a flow rule or an RSS context.
+#ifndef ZCRX_INTERFACE_QUEUE_H_
+#define ZCRX_INTERFACE_QUEUE_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace zcrx::inline v0 {
+
+enum class PoolPages {
+  kNormal,
+  kTransparentHuge,  // aligned to 2 MiB and advised; the kernel may still use small pages
+  kHuge,             // hugetlb pages of 2 MiB, which must have been reserved (vm.nr_hugepages)
+};
+
+struct PoolOptions {
+  // Size of the region in bytes; rounded up to whole pages of its kind. Several
+  // times (NIC ring + page pool) is the least that performs; a region smaller
+  // than the traffic in flight makes the NIC drop, and TCP retransmit.
+  size_t bytes = 64u << 20;
+  PoolPages pages = PoolPages::kNormal;
+  // Size of one piece in bytes: a power of two, at least a page. On the zero-copy
+  // path anything but a page needs Linux 7.0, a NIC that can, and memory that is
+  // contiguous enough (kHuge).
+  size_t buffer_bytes = 4096;
+  // NUMA node of the memory. Absent: the node of the NIC where it has one, else the kernel's choice.
+  std::optional<int> numa_node;
+};
+
+struct InterfaceQueueOptions {
+  // Name of the interface, in the network namespace of the calling thread.
+  std::string interface;
+  // Index of the rx queue.
+  uint32_t rx_queue = 0;
+  PoolOptions pool;
+  // Entries of the refill ring, rounded up to a power of two, at most 32768. 0: one per piece, up to the most.
+  uint32_t refill_entries = 0;
+  // A queue whose previous owner has just died is freed by the kernel a little
+  // later, and answers EEXIST until then. Registration is retried for so long.
+  std::chrono::milliseconds busy_timeout = std::chrono::seconds(10);
+};
+
+struct InterfaceQueueStats {
+  uint64_t pool_bytes = 0;
+  uint64_t pool_pieces = 0;
+  uint64_t buffers_out = 0;       // fragments given to streams and not yet given back
+  uint64_t buffers_out_peak = 0;
+  uint64_t buffers_received = 0;  // fragments since registration
+  uint64_t buffers_returned = 0;  // of these, given back
+  uint64_t refill_lag = 0;        // entries of the refill ring that the kernel has not taken yet
+  uint64_t refill_overflow_peak = 0;  // most returns that ever waited because the refill ring was full
+  // What the kernel counts as copied into the region (Linux >= 7.2; absent before). It does not count bytes that
+  // arrived in the linear part of a packet.
+  std::optional<uint64_t> copied_fragments;
+  std::optional<uint64_t> copied_bytes;
+};
+
+}  // namespace zcrx::inline v0
+
+#endif  // ZCRX_INTERFACE_QUEUE_H_

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Runtime is one thread's coroutine executor: one io_uring and, for zero-copy
+// receive, one interface queue. Tasks, listeners and streams belong to it.
+//
+//   zcrx::RuntimeOptions options;
+//   options.interface_queue = {.interface = "eth0", .rx_queue = 1};
+//   absl::StatusOr<zcrx::Runtime> runtime = zcrx::Runtime::Create(options);
+//   if (!runtime.ok()) return Fail(runtime.status());
+//   runtime->Spawn(AcceptLoop(*runtime));
+//   absl::Status status = runtime->Run();
+//
+// A program that has a loop of its own polls event_fd() and calls RunOnce() when
+// it is readable.
+#ifndef ZCRX_RUNTIME_H_
+#define ZCRX_RUNTIME_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "zcrx/features.h"
+#include "zcrx/interface_queue.h"
+#include "zcrx/task.h"
+
+namespace zcrx::inline v0 {
+
+namespace internal {
+class RuntimeCore;
+}  // namespace internal
+
+enum class ReceiveMode {
+  // Zero copy where it can be had, else copy; Runtime::receive_path() says which and why.
+  kAuto,
+  // Zero copy, or Create() fails with the missing thing and its fix.
+  kZeroCopy,
+  // The kernel copies into buffers of ours. Works everywhere, needs no privileges.
+  kCopy,
+};
+
+struct RuntimeOptions {
+  ReceiveMode mode = ReceiveMode::kAuto;
+  // The queue to receive from without a copy. Without it kAuto copies.
+  std::optional<InterfaceQueueOptions> interface_queue;
+  // The memory of the copy path, at most 32768 pieces; fewer bytes are used if `bytes` gives more.
+  PoolOptions copy_pool = {.bytes = 16u << 20, .buffer_bytes = 16384};
+  // Entries of the submission queue. It is flushed when full.
+  uint32_t submission_entries = 256;
+  // Entries of the completion queue: at least the fragments that may arrive in
+  // one turn of the loop. Too few cost speed, never data (RuntimeStats::rearms_no_space).
+  uint32_t completion_entries = 8192;
+};
+
+// How the streams of a runtime get their bytes.
+struct ReceivePathInfo {
+  enum class Kind { kZeroCopy, kCopy };
+  Kind kind = Kind::kCopy;
+  // Why it is this one, for people.
+  std::string reason;
+};
+
+// Counts since Create().
+struct RuntimeStats {
+  uint64_t turns = 0;              // turns of the loop
+  uint64_t completions = 0;        // completions of the kernel handled
+  uint64_t bytes_received = 0;     // by all streams
+  uint64_t fragments_received = 0;
+  // Receives that the kernel ended, and that were armed again without anybody noticing,
+  uint64_t rearms_no_space = 0;    // as the completion queue was full (ENOSPC)
+  uint64_t rearms_no_buffer = 0;   // as no buffer was free to copy into (ENOMEM, ENOBUFS)
+  uint64_t completion_overflows = 0;  // times the completion queue had overflowed when it was looked at
+  // Absent on the copy path.
+  std::optional<InterfaceQueueStats> interface_queue;
+};
+
+// Movable. Create, use and destroy it on one thread: the kernel accepts requests
+// of the ring's own thread only. Post() and Stop() may be called on any thread.
+class Runtime {
+ public:
+  // Creates the ring and registers the interface queue, if asked to. Blocks for
+  // up to interface_queue->busy_timeout while the queue still has another owner.
+  // Errors carry the errno of the call that failed and name the fix; see
+  // docs/errors.md for all of them.
+  static absl::StatusOr<Runtime> Create(const RuntimeOptions& options);
+
+  Runtime(Runtime&&) noexcept;
+  Runtime& operator=(Runtime&&) noexcept;
+  // Cancels every operation, lets the tasks see that (their awaits give
+  // CANCELLED), waits for the kernel to be done with their memory, destroys
+  // tasks that do not end by themselves and closes all streams. Buffers may
+  // live on.
+  ~Runtime();
+
+  // Starts `task` at the next turn. The runtime owns it until it ends.
+  void Spawn(Task<void> task);
+
+  // Turns the loop until Stop() is called or the last spawned task has ended.
+  // Errors: what io_uring_enter(2) answers, other than interruptions.
+  absl::Status Run();
+
+  // Runs what is ready, waits for at most `max_wait` for more, and runs that.
+  // Returns early when something happens. Same errors as Run().
+  absl::Status RunOnce(std::chrono::nanoseconds max_wait);
+
+  // A descriptor that is readable when RunOnce() has something to do. Owned by the runtime.
+  int event_fd() const;
+
+  // Runs `function` on the runtime's thread, in the order of the calls. Any thread. Wakes the loop.
+  void Post(std::function<void()> function);
+
+  // Makes Run() return after the present turn. Any thread; also from a signal handler.
+  void Stop();
+
+  // Spawned tasks that have not ended.
+  size_t task_count() const;
+
+  const ReceivePathInfo& receive_path() const;
+  const KernelFeatures& kernel_features() const;
+  RuntimeStats stats() const;
+
+  // Internal.
+  internal::RuntimeCore& core() { return *core_; }
+
+ private:
+  explicit Runtime(std::unique_ptr<internal::RuntimeCore> core);
+
+  std::unique_ptr<internal::RuntimeCore> core_;
+};
+
+}  // namespace zcrx::inline v0
+
+#endif  // ZCRX_RUNTIME_H_

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All of zcrx: receive TCP data on Linux without a copy. Start at zcrx/runtime.h
+// and zcrx/stream.h.
+#ifndef ZCRX_ZCRX_H_
+#define ZCRX_ZCRX_H_
+
+#include "zcrx/address.h"          // IWYU pragma: export
+#include "zcrx/buffer.h"           // IWYU pragma: export
+#include "zcrx/buffer_chain.h"     // IWYU pragma: export
+#include "zcrx/features.h"         // IWYU pragma: export
+#include "zcrx/interface_queue.h"  // IWYU pragma: export
+#include "zcrx/listener.h"         // IWYU pragma: export
+#include "zcrx/runtime.h"          // IWYU pragma: export
+#include "zcrx/status.h"           // IWYU pragma: export
+#include "zcrx/stream.h"           // IWYU pragma: export
+#include "zcrx/task.h"             // IWYU pragma: export
+#include "zcrx/version.h"          // IWYU pragma: export
+
+#endif  // ZCRX_ZCRX_H_

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT
+//
+// Our mirror of the kernel's zero-copy receive contract as of Linux 7.3
+// (include/uapi/linux/io_uring.h, io_uring/zcrx.h, io_uring/query.h), because the
+// headers of the distributions we build on are older or have an earlier layout
+// under the same names. Facts only: numbers, sizes, offsets. The assertions
+// below pin what the kernel expects byte by byte.
+#ifndef ZCRX_LIB_UAPI_ZCRX_H_
+#define ZCRX_LIB_UAPI_ZCRX_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zcrx::inline v0::uapi {
+
+// --- Numbers ---------------------------------------------------------------
+
+inline constexpr uint8_t kOpRecvZc = 58;            // since 6.15
+inline constexpr unsigned kRegisterZcrxIfq = 32;    // since 6.15
+inline constexpr unsigned kRegisterQuery = 35;      // since 6.18
+inline constexpr unsigned kRegisterZcrxCtrl = 36;   // since 6.19
+
+
+// The upper bits of a completion's offset name the area.
+inline constexpr unsigned kAreaShift = 48;
+inline constexpr uint64_t kAreaMask = ~((uint64_t{1} << kAreaShift) - 1);
+
+// IO_RQ_MAX_ENTRIES of io_uring/zcrx.c: more is -EINVAL.
+inline constexpr uint32_t kMaxRefillEntries = 32768;
+
+// --- Registration ----------------------------------------------------------
+
+struct Rqe {  // struct io_uring_zcrx_rqe
+  uint64_t off;
+  uint32_t len;  // not read by the kernel
+  uint32_t pad;  // non-zero: the entry is skipped silently
+};
+
+struct Offsets {  // struct io_uring_zcrx_offsets
+  uint32_t head;
+  uint32_t tail;
+  uint32_t rqes;
+  uint32_t resv2;
+  uint64_t resv[2];
+};
+
+struct AreaReg {  // struct io_uring_zcrx_area_reg
+  uint64_t addr;
+  uint64_t len;
+  uint64_t rq_area_token;  // out
+  uint32_t flags;
+  uint32_t dmabuf_fd;
+  uint64_t resv2[2];
+};
+
+struct IfqReg {  // struct io_uring_zcrx_ifq_reg
+  uint32_t if_idx;
+  uint32_t if_rxq;
+  uint32_t rq_entries;  // in, out: rounded up to a power of two
+  uint32_t flags;
+  uint64_t area_ptr;
+  uint64_t region_ptr;
+  Offsets offsets;     // out
+  uint32_t zcrx_id;    // out
+  uint32_t rx_buf_len; // reserved before 7.0
+  uint64_t event_desc; // reserved before 7.2
+  uint64_t resv[2];
+};
+
+struct RegionDesc {  // struct io_uring_region_desc
+  uint64_t user_addr;
+  uint64_t size;
+  uint32_t flags;
+  uint32_t id;
+  uint64_t mmap_offset;
+  uint64_t resv[4];
+};
+inline constexpr uint32_t kRegionTypeUser = 1;  // IORING_MEM_REGION_TYPE_USER
+
+struct EventDesc {  // struct zcrx_event_desc
+  uint64_t user_data;
+  uint32_t type_mask;
+  uint32_t flags;
+  uint64_t stats_offset;
+  uint64_t resv2[9];
+};
+inline constexpr uint32_t kEventDescStats = 1u << 0;  // ZCRX_EVENT_DESC_FLAG_STATS
+
+struct Stats {  // struct zcrx_stats
+  uint64_t copy_count;
+  uint64_t copy_bytes;
+};
+
+struct Ctrl {  // struct zcrx_ctrl
+  uint32_t zcrx_id;
+  uint32_t op;
+  uint64_t resv[2];
+  uint64_t payload[6];
+};
+inline constexpr uint32_t kCtrlFlushRq = 0;  // ZCRX_CTRL_FLUSH_RQ
+
+// --- IORING_REGISTER_QUERY ---------------------------------------------------
+
+struct QueryHeader {  // struct io_uring_query_hdr
+  uint64_t next_entry;
+  uint64_t query_data;
+  uint32_t query_op;
+  uint32_t size;
+  int32_t result;
+  uint32_t resv[3];
+};
+inline constexpr uint32_t kQueryZcrx = 1;
+inline constexpr uint32_t kQueryZcrxEvent = 3;
+
+struct QueryZcrx {  // struct io_uring_query_zcrx
+  uint64_t register_flags;
+  uint64_t area_flags;
+  uint32_t nr_ctrl_opcodes;
+  uint32_t features;
+  uint32_t rq_hdr_size;
+  uint32_t rq_hdr_alignment;
+  uint64_t resv2;
+};
+inline constexpr uint32_t kFeatureRxPageSize = 1u << 0;  // ZCRX_FEATURE_RX_PAGE_SIZE
+
+struct QueryZcrxEvent {  // struct io_uring_query_zcrx_event
+  uint32_t event_flags;
+  uint32_t stats_size;
+  uint32_t stats_off_alignment;
+  uint32_t resv1;
+  uint64_t resv2[4];
+};
+
+// --- Proof ---------------------------------------------------------------------
+
+static_assert(sizeof(Rqe) == 16 && offsetof(Rqe, len) == 8 && offsetof(Rqe, pad) == 12);
+static_assert(sizeof(Offsets) == 32 && offsetof(Offsets, tail) == 4 && offsetof(Offsets, rqes) == 8);
+static_assert(sizeof(AreaReg) == 48 && offsetof(AreaReg, rq_area_token) == 16 && offsetof(AreaReg, flags) == 24 &&
+              offsetof(AreaReg, dmabuf_fd) == 28);
+static_assert(sizeof(IfqReg) == 96 && offsetof(IfqReg, flags) == 12 && offsetof(IfqReg, area_ptr) == 16 &&
+              offsetof(IfqReg, region_ptr) == 24 && offsetof(IfqReg, offsets) == 32 &&
+              offsetof(IfqReg, zcrx_id) == 64 && offsetof(IfqReg, rx_buf_len) == 68 &&
+              offsetof(IfqReg, event_desc) == 72 && offsetof(IfqReg, resv) == 80);
+static_assert(sizeof(RegionDesc) == 64 && offsetof(RegionDesc, size) == 8 && offsetof(RegionDesc, flags) == 16 &&
+              offsetof(RegionDesc, mmap_offset) == 24);
+static_assert(sizeof(EventDesc) == 96 && offsetof(EventDesc, type_mask) == 8 && offsetof(EventDesc, flags) == 12 &&
+              offsetof(EventDesc, stats_offset) == 16);
+static_assert(sizeof(Stats) == 16 && offsetof(Stats, copy_bytes) == 8);
+static_assert(sizeof(Ctrl) == 72 && offsetof(Ctrl, payload) == 24);
+static_assert(sizeof(QueryHeader) == 40 && offsetof(QueryHeader, query_op) == 16 && offsetof(QueryHeader, result) == 24);
+static_assert(sizeof(QueryZcrx) == 40 && offsetof(QueryZcrx, nr_ctrl_opcodes) == 16 &&
+              offsetof(QueryZcrx, features) == 20 && offsetof(QueryZcrx, rq_hdr_size) == 24);
+static_assert(sizeof(QueryZcrxEvent) == 48 && offsetof(QueryZcrxEvent, stats_size) == 4);
+
+}  // namespace zcrx::inline v0::uapi
+
+#endif  // ZCRX_LIB_UAPI_ZCRX_H_
