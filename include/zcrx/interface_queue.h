@@ -38,15 +38,15 @@ struct PoolOptions {
   // contiguous enough (kHuge).
   size_t buffer_bytes = 4096;
   // NUMA node of the memory. Absent: the node of the NIC where it has one, else the kernel's choice.
-  std::optional<int> numa_node;
+  std::optional<int> numa_node = std::nullopt;
 };
 
 struct InterfaceQueueOptions {
   // Name of the interface, in the network namespace of the calling thread.
-  std::string interface;
+  std::string interface = "";
   // Index of the rx queue.
   uint32_t rx_queue = 0;
-  PoolOptions pool;
+  PoolOptions pool = {};
   // Entries of the refill ring, rounded up to a power of two, at most 32768. 0: one per piece, up to the most.
   uint32_t refill_entries = 0;
   // A queue whose previous owner has just died is freed by the kernel a little

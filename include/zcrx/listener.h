@@ -33,6 +33,8 @@ class AcceptAwaiter {
 
  private:
   ListenerState* listener_;
+  bool suspended_ = false;
+  bool busy_ = false;
 };
 
 }  // namespace internal

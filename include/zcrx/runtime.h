@@ -46,7 +46,7 @@ enum class ReceiveMode {
 struct RuntimeOptions {
   ReceiveMode mode = ReceiveMode::kAuto;
   // The queue to receive from without a copy. Without it kAuto copies.
-  std::optional<InterfaceQueueOptions> interface_queue;
+  std::optional<InterfaceQueueOptions> interface_queue = std::nullopt;
   // The memory of the copy path, at most 32768 pieces; fewer bytes are used if `bytes` gives more.
   PoolOptions copy_pool = {.bytes = 16u << 20, .buffer_bytes = 16384};
   // Entries of the submission queue. It is flushed when full.

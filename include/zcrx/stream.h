@@ -37,7 +37,7 @@ class StreamState;
 class ReceiveAwaiterBase {
  public:
   bool await_ready();
-  bool await_suspend(std::coroutine_handle<> waiter);
+  void await_suspend(std::coroutine_handle<> waiter);
 
  protected:
   explicit ReceiveAwaiterBase(StreamState* stream) : stream_(stream) {}
@@ -45,7 +45,12 @@ class ReceiveAwaiterBase {
   absl::StatusOr<BufferChain> TakeAll();
 
  private:
+  template <typename Result>
+  Result Take(Result (StreamState::*take)());
+
   StreamState* stream_;
+  bool suspended_ = false;
+  absl::Status refused_;  // why it may not receive
 };
 
 class ReceiveAwaiter : public ReceiveAwaiterBase {
@@ -159,9 +164,10 @@ class Stream {
   absl::StatusOr<SocketAddress> peer_address() const;
   StreamStats stats() const;
 
- private:
+  // Internal: takes over the reference.
   explicit Stream(internal::StreamState* state) : state_(state) {}
 
+ private:
   internal::StreamState* state_ = nullptr;
 };
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zcrx/buffer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <new>
+
+#include "lib/ifq/buffer_ledger.h"
+
+namespace zcrx::inline v0 {
+namespace internal {
+
+void AddReference(BufferRecord* record) {
+  // Relaxed: whoever adds a reference has one, so the record cannot end meanwhile.
+  record->references.fetch_add(1, std::memory_order_relaxed);
+}
+
+void DropReference(BufferRecord* record) {
+  // Acquire: if the others are gone, what they did with the bytes comes before the piece goes back. The look
+  // spares the usual case, a single reference, the locked instruction.
+  if (record->references.load(std::memory_order_acquire) == 1) {
+    record->references.store(0, std::memory_order_relaxed);
+  } else if (record->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (record->ledger != nullptr) {
+    record->ledger->Return(record);
+  } else {
+    record->~BufferRecord();
+    ::operator delete(record);
+  }
+}
+
+}  // namespace internal
+
+Buffer Buffer::Slice(size_t offset, size_t length) const {
+  offset = std::min(offset, bytes_.size());
+  length = std::min(length, bytes_.size() - offset);
+  if (length == 0) return {};
+  internal::AddReference(record_);
+  return {bytes_.subspan(offset, length), record_};
+}
+
+Buffer Buffer::Copy() const {
+  if (empty()) return {};
+  // The bytes lie behind their record, in one allocation.
+  void* storage = ::operator new(sizeof(internal::BufferRecord) + size());
+  auto* record = new (storage) internal::BufferRecord;
+  auto* bytes = static_cast<std::byte*>(storage) + sizeof(internal::BufferRecord);
+  std::memcpy(bytes, data(), size());
+  record->references.store(1, std::memory_order_relaxed);
+  return {{bytes, size()}, record};
+}
+
+}  // namespace zcrx::inline v0

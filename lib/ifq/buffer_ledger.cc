@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ifq/buffer_ledger.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace zcrx::inline v0::internal {
+namespace {
+
+constexpr size_t kRecordsPerSlab = 256;
+
+// A number no other thread has or will have, unlike pthread_self() or the address of something thread-local.
+uint64_t ThisThread() {
+  static std::atomic<uint64_t> last = 0;
+  thread_local uint64_t number = 0;
+  if (number == 0) number = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number;
+}
+
+// Stands in foreign_ for "closed". Never dereferenced as a record that is out.
+BufferRecord closed_mark;
+
+}  // namespace
+
+BufferLedger::Handle BufferLedger::Open(PoolRegion region, std::shared_ptr<Waker> waker) {
+  return Handle(new BufferLedger(std::move(region), std::move(waker)));
+}
+
+BufferLedger::BufferLedger(PoolRegion region, std::shared_ptr<Waker> waker)
+    : region_(std::move(region)), waker_(std::move(waker)), owner_(ThisThread()) {}
+
+BufferLedger::~BufferLedger() {
+  assert(closed_);
+  // The proof: everything that went out has come back.
+  for ([[maybe_unused]] const auto& slab : slabs_) {
+    for (size_t i = 0; i < kRecordsPerSlab; ++i) assert(slab[i].references.load(std::memory_order_relaxed) == 0);
+  }
+}
+
+BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token) {
+  if (free_.empty()) Grow();
+  BufferRecord* record = free_.Pop();
+  record->token = token;
+  record->bytes = {region_.base() + offset, length};
+  // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
+  record->references.store(1, std::memory_order_relaxed);
+  ++issued_;
+  out_peak_ = std::max(out_peak_, out());
+  return record;
+}
+
+void BufferLedger::Grow() {
+  slabs_.push_back(std::make_unique<BufferRecord[]>(kRecordsPerSlab));
+  for (size_t i = 0; i < kRecordsPerSlab; ++i) {
+    slabs_.back()[i].ledger = this;
+    free_.Push(&slabs_.back()[i]);
+  }
+}
+
+RecordQueue& BufferLedger::CollectReturned() {
+  // Acquire: pairs with the release in Return(); the other threads are done with the bytes and the records.
+  BufferRecord* newest = nullptr;
+  // Relaxed look first: mostly there is nothing, and an exchange would dirty the cache line each turn.
+  if (foreign_.load(std::memory_order_relaxed) != nullptr) newest = foreign_.exchange(nullptr, std::memory_order_acquire);
+  BufferRecord* oldest = nullptr;
+  while (newest != nullptr) {
+    BufferRecord* next = std::exchange(newest->next, oldest);
+    oldest = std::exchange(newest, next);
+  }
+  while (oldest != nullptr) returned_.Push(std::exchange(oldest, oldest->next));
+  return returned_;
+}
+
+void BufferLedger::Settle(BufferRecord* record) {
+  assert(settled_ < issued_);
+  ++settled_;
+  free_.Push(record);
+}
+
+bool BufferLedger::PrepareToSleep(bool wake_on_return) {
+  // Sequentially consistent, like the push and the look in Return(): either the
+  // returning thread sees that a wake is wanted, or we see its return here.
+  wake_wanted_.store(wake_on_return, std::memory_order_seq_cst);
+  return foreign_.load(std::memory_order_seq_cst) == nullptr;
+}
+
+void BufferLedger::Return(BufferRecord* record) {
+  assert(record->references.load(std::memory_order_relaxed) == 0);
+  // closed_ is read by the owner only; once it has closed the ledger it is as foreign as any other thread.
+  if (ThisThread() == owner_ && !closed_) {
+    returned_.Push(record);
+    return;
+  }
+  // Keeps the ledger while this thread is in here: after the push the record no longer does.
+  references_.fetch_add(1, std::memory_order_relaxed);
+  BufferRecord* newest = foreign_.load(std::memory_order_acquire);
+  do {
+    if (newest == &closed_mark) {
+      Unref(2);  // ours and the record's
+      return;
+    }
+    record->next = newest;
+    // Sequentially consistent (and so release) on success: see PrepareToSleep() and CollectReturned().
+    // Acquire on failure: it may be the mark, with what Close() did before.
+  } while (!foreign_.compare_exchange_weak(newest, record, std::memory_order_seq_cst, std::memory_order_acquire));
+  if (wake_wanted_.load(std::memory_order_seq_cst) && wake_wanted_.exchange(false, std::memory_order_relaxed)) {
+    waker_->Wake();
+  }
+  Unref(1);
+}
+
+void BufferLedger::Close() {
+  // From now on each record that is out holds a reference, in advance of the mark that makes returns drop it.
+  references_.fetch_add(out(), std::memory_order_relaxed);
+  closed_ = true;
+  // Release: shows returning threads the line above. Acquire: as in CollectReturned().
+  BufferRecord* foreign = foreign_.exchange(&closed_mark, std::memory_order_acq_rel);
+  uint64_t came_back = 0;
+  for (; foreign != nullptr; foreign = foreign->next) ++came_back;
+  for (; !returned_.empty(); returned_.Pop()) ++came_back;
+  Unref(came_back + 1);
+}
+
+void BufferLedger::Unref(uint64_t count) {
+  // Release: what this thread did with the ledger comes before its end; acquire: for the one that ends it.
+  if (references_.fetch_sub(count, std::memory_order_acq_rel) == count) delete this;
+}
+
+}  // namespace zcrx::inline v0::internal

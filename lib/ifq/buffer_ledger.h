@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ledger knows every fragment that is out: it makes a record when one
+// arrives, and gets the record back, from whatever thread, when its last Buffer
+// is gone. Nothing is lost or returned twice, because a record has one way out
+// and one way back; the counts prove it when the ledger ends.
+#ifndef ZCRX_LIB_IFQ_BUFFER_LEDGER_H_
+#define ZCRX_LIB_IFQ_BUFFER_LEDGER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lib/ifq/pool_region.h"
+#include "lib/ring/waker.h"
+#include "zcrx/buffer.h"
+
+namespace zcrx::inline v0::internal {
+
+class BufferLedger;
+
+// One fragment that is out. Recycled.
+struct BufferRecord {
+  BufferLedger* ledger = nullptr;  // null: lies on the heap (Buffer::Copy)
+  uint64_t token = 0;              // names the piece to whoever takes it back
+  std::span<const std::byte> bytes;
+  std::atomic<uint32_t> references = 0;
+  BufferRecord* next = nullptr;    // in the one list it is in: of a stream, returned, or free
+};
+
+// An intrusive list, first in first out, of records.
+class RecordQueue {
+ public:
+  bool empty() const { return first_ == nullptr; }
+  BufferRecord* front() const { return first_; }
+  void Push(BufferRecord* record) {
+    record->next = nullptr;
+    (first_ == nullptr ? first_ : last_->next) = record;
+    last_ = record;
+  }
+  BufferRecord* Pop() {
+    BufferRecord* record = first_;
+    first_ = record->next;
+    return record;
+  }
+
+ private:
+  BufferRecord* first_ = nullptr;
+  BufferRecord* last_ = nullptr;
+};
+
+// Belongs to the thread that opened it, but for Return(). Lives on after Close()
+// until the last record has come back, and keeps the region mapped until then.
+class BufferLedger {
+ public:
+  struct Closer {
+    void operator()(BufferLedger* ledger) const { ledger->Close(); }
+  };
+  // Closes the ledger.
+  using Handle = std::unique_ptr<BufferLedger, Closer>;
+
+  // `waker` is woken when a return comes that PrepareToSleep() asked for.
+  static Handle Open(PoolRegion region, std::shared_ptr<Waker> waker);
+
+  BufferLedger(const BufferLedger&) = delete;
+  BufferLedger& operator=(const BufferLedger&) = delete;
+
+  const PoolRegion& region() const { return region_; }
+
+  // A record, with one reference, of `length` bytes at `offset` of the region. Allocates only while
+  // more fragments are out than ever before.
+  BufferRecord* Issue(size_t offset, size_t length, uint64_t token);
+
+  // The records that have come back and have not been settled, oldest first.
+  // Those that other threads returned are among them.
+  RecordQueue& CollectReturned();
+
+  // Ends a record of CollectReturned(): its piece has been given back.
+  void Settle(BufferRecord* record);
+
+  // Before the owner blocks. True: go ahead, and if `wake_on_return` the first
+  // return of another thread wakes it. False: there are returns to collect.
+  bool PrepareToSleep(bool wake_on_return);
+
+  // The last reference of `record` is gone. Any thread.
+  void Return(BufferRecord* record);
+
+  // Fragments issued and not settled.
+  uint64_t out() const { return issued_ - settled_; }
+  uint64_t out_peak() const { return out_peak_; }
+  uint64_t issued() const { return issued_; }
+  uint64_t settled() const { return settled_; }
+
+ private:
+  BufferLedger(PoolRegion region, std::shared_ptr<Waker> waker);
+  ~BufferLedger();
+
+  void Close();
+  void Unref(uint64_t count);
+  void Grow();
+
+  PoolRegion region_;
+  const std::shared_ptr<Waker> waker_;
+  const uint64_t owner_;  // the thread
+
+  std::vector<std::unique_ptr<BufferRecord[]>> slabs_;
+  RecordQueue free_;
+  RecordQueue returned_;
+  uint64_t issued_ = 0;
+  uint64_t settled_ = 0;
+  uint64_t out_peak_ = 0;
+  bool closed_ = false;
+
+  // Returns of other threads, newest first; a mark once the ledger is closed.
+  alignas(64) std::atomic<BufferRecord*> foreign_ = nullptr;
+  std::atomic<bool> wake_wanted_ = false;
+  // One for the owner, one for each thread inside Return(), and, once closed, one for each record that is out.
+  std::atomic<uint64_t> references_ = 1;
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_IFQ_BUFFER_LEDGER_H_

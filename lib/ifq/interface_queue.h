@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One registered interface queue: region, ledger and refill ring together.
+#ifndef ZCRX_LIB_IFQ_INTERFACE_QUEUE_H_
+#define ZCRX_LIB_IFQ_INTERFACE_QUEUE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/ifq/buffer_ledger.h"
+#include "lib/ring/refill_ring.h"
+#include "lib/ring/ring.h"
+#include "lib/ring/waker.h"
+#include "zcrx/features.h"
+#include "zcrx/interface_queue.h"
+
+namespace zcrx::inline v0::internal {
+
+// Belongs to the thread of its ring. There is no unregistration: the kernel
+// frees the queue when the ring is closed, which must come before this ends.
+class InterfaceQueue {
+ public:
+  // Maps the region and registers it. While the queue is busy it tries again,
+  // for options.busy_timeout. Errors as RegisterError() has them.
+  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Register(Ring& ring, const InterfaceQueueOptions& options,
+                                                                  const KernelFeatures& features,
+                                                                  std::shared_ptr<Waker> waker);
+  ~InterfaceQueue();
+
+  // What RECV_ZC names the queue by.
+  uint32_t id() const { return id_; }
+
+  // The record of the `length` bytes at `offset` as a completion has it. Null if
+  // the kernel named bytes outside the region.
+  BufferRecord* Receive(uint64_t offset, uint32_t length);
+
+  // Gives the kernel what has been returned, as far as the refill ring has room;
+  // the rest waits for the next time. Returns how many were given.
+  uint32_t GiveBack();
+
+  // Makes the kernel take all of the refill ring now (it else does when packets
+  // come). Nothing happens on kernels before 6.19.
+  void FlushRefillRing();
+
+  BufferLedger& ledger() { return *ledger_; }
+  InterfaceQueueStats stats() const;
+
+ private:
+  // Anonymous memory that the refill ring lives in; the kernel pins it.
+  struct RingMemory {
+    explicit RingMemory(size_t size);
+    ~RingMemory();
+    void* base;
+    size_t bytes;
+  };
+
+  InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker, const KernelFeatures& features,
+                 uint32_t refill_entries);
+
+  // One try. Returns 0 or the errno.
+  int TryRegister(uint32_t interface_index, uint32_t rx_queue, uint32_t refill_entries);
+
+  Ring& ring_;
+  const bool can_flush_;
+  const bool has_copy_stats_;
+  const bool knows_large_buffers_;
+  const size_t stats_offset_;
+  std::unique_ptr<RingMemory> ring_memory_;
+  BufferLedger::Handle ledger_;
+  RefillRing refill_;
+  uint32_t id_ = 0;
+  uint64_t area_token_ = 0;
+  uint64_t overflow_peak_ = 0;
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_IFQ_INTERFACE_QUEUE_H_

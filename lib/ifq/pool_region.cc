@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ifq/pool_region.h"
+
+#include <linux/mempolicy.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0::internal {
+namespace {
+
+constexpr size_t kHugePageBytes = size_t{2} << 20;
+// IORING_REGISTER_ZCRX_IFQ takes areas of at most 1 TiB.
+constexpr size_t kMostBytes = size_t{1} << 40;
+
+size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+absl::Status CheckSizes(const PoolOptions& options) {
+  if (!std::has_single_bit(options.buffer_bytes) || options.buffer_bytes < PageBytes()) {
+    return absl::InvalidArgumentError(absl::StrCat("PoolOptions::buffer_bytes is ", options.buffer_bytes,
+                                                   "; it must be a power of two and at least a page (", PageBytes(), ")"));
+  }
+  if (options.bytes < options.buffer_bytes || options.bytes > kMostBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("PoolOptions::bytes is ", options.bytes,
+                                                   "; it must be between one piece (", options.buffer_bytes, ") and 1 TiB"));
+  }
+  return absl::OkStatus();
+}
+
+// Maps `bytes` aligned to `alignment`, which may be more than a page.
+void* MapAligned(size_t bytes, size_t alignment, int flags) {
+  const size_t slack = alignment > PageBytes() ? alignment : 0;
+  void* mapping = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  if (mapping == MAP_FAILED || slack == 0) return mapping;
+  const auto start = reinterpret_cast<uintptr_t>(mapping);
+  const uintptr_t aligned = RoundUp(start, alignment);
+  if (aligned > start) munmap(mapping, aligned - start);
+  if (start + slack > aligned) munmap(reinterpret_cast<void*>(aligned + bytes), start + slack - aligned);
+  return reinterpret_cast<void*>(aligned);
+}
+
+absl::Status BindToNode(void* memory, size_t bytes, int node) {
+  constexpr int kMostNodes = 1024;
+  constexpr int kWordBits = 64;
+  if (node < 0 || node >= kMostNodes) {
+    return absl::InvalidArgumentError(absl::StrCat("PoolOptions::numa_node ", node, " is not a NUMA node"));
+  }
+  uint64_t mask[kMostNodes / kWordBits] = {};
+  mask[node / kWordBits] = uint64_t{1} << (node % kWordBits);
+  // libnuma would be a dependency for this one call. MPOL_PREFERRED: memory of another node beats none.
+  if (syscall(__NR_mbind, memory, bytes, MPOL_PREFERRED, mask, kMostNodes, 0) == 0) return absl::OkStatus();
+  // ENOSYS: a kernel without NUMA has but one node, and there the memory is.
+  if (errno == ENOSYS && node == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("binding the pool region to NUMA node ", node));
+}
+
+}  // namespace
+
+absl::StatusOr<PoolRegion> PoolRegion::Map(const PoolOptions& options, std::optional<int> nic_node) {
+  if (absl::Status checked = CheckSizes(options); !checked.ok()) return checked;
+
+  const bool huge = options.pages == PoolPages::kHuge;
+  const size_t page = options.pages == PoolPages::kNormal ? PageBytes() : kHugePageBytes;
+  const size_t bytes = RoundUp(RoundUp(options.bytes, options.buffer_bytes), page);
+  const size_t alignment = options.pages == PoolPages::kTransparentHuge ? kHugePageBytes : 0;
+  void* memory = MapAligned(bytes, alignment, huge ? MAP_HUGETLB | (21 << MAP_HUGE_SHIFT) : 0);
+  if (memory == MAP_FAILED) {
+    return ErrnoStatus(errno, huge ? absl::StrCat("mapping ", bytes / kHugePageBytes,
+                                                  " huge pages of 2 MiB; reserve them with: sysctl vm.nr_hugepages=",
+                                                  bytes / kHugePageBytes)
+                                   : absl::StrCat("mapping a pool region of ", bytes, " bytes"));
+  }
+  PoolRegion region(static_cast<std::byte*>(memory), bytes, options.buffer_bytes);
+  // Advice only: a kernel without transparent huge pages answers EINVAL, and small pages do.
+  if (options.pages == PoolPages::kTransparentHuge) madvise(memory, bytes, MADV_HUGEPAGE);
+  // The kernel pins the region; a fork would have to copy all of it for a child that has no use for it.
+  madvise(memory, bytes, MADV_DONTFORK);
+
+  if (const std::optional<int> node = options.numa_node.has_value() ? options.numa_node : nic_node) {
+    if (absl::Status bound = BindToNode(memory, bytes, *node); !bound.ok()) return bound;
+  }
+  return region;
+}
+
+PoolRegion::~PoolRegion() {
+  if (base_ != nullptr) munmap(base_, bytes_);
+}
+
+}  // namespace zcrx::inline v0::internal

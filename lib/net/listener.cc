@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zcrx/listener.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <deque>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/net/stream_state.h"
+#include "lib/runtime/runtime_core.h"
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0 {
+namespace internal {
+
+// Accepts with one multishot request. Lives until the Listener, the waiter and the request have let go.
+class ListenerState final : public CompletionHandler, public RuntimeResource {
+ public:
+  ListenerState(Runtime& runtime, int fd, const SocketAddress& address, bool no_delay)
+      : runtime_(&runtime.core()), fd_(fd), address_(address), no_delay_(no_delay) {
+    runtime_->Attach(this);
+  }
+
+  const SocketAddress& address() const { return address_; }
+
+  // One at a time: false if somebody does.
+  bool StartAccepting() { return !std::exchange(accepting_, true); }
+  void StopAccepting() { accepting_ = false; }
+
+  bool HasSomething() const { return !accepted_.empty() || error_ != 0 || !open_; }
+
+  void WaitForSomething(std::coroutine_handle<> waiter) {
+    waiter_ = waiter;
+    Ref();  // the waiter's
+    if (!armed_) Arm();
+  }
+
+  absl::StatusOr<Stream> Take() {
+    if (!accepted_.empty()) {
+      const int fd = accepted_.front();
+      accepted_.pop_front();
+      return Stream(new StreamState(*runtime_, fd));
+    }
+    if (error_ != 0) return ErrnoStatus(std::exchange(error_, 0), "accept");
+    return ErrnoStatus(ECANCELED, "accept: the listener is closed");
+  }
+
+  void OnCompletion(const Completion& completion) override {
+    if (completion.res >= 0) {
+      OnConnection(completion.res);
+    } else if (completion.res != -ECONNABORTED && completion.res != -EINTR) {
+      // ECONNABORTED: that one connection ended before it was accepted. The rest is for the next Accept() to tell.
+      error_ = -completion.res;
+    }
+    if (waiter_ && HasSomething()) runtime_->Schedule(std::exchange(waiter_, nullptr));
+    if (completion.more()) return;
+    armed_ = false;
+    if (waiter_) Arm();
+    CloseSocketIfUnused();
+    Unref();  // the request's
+  }
+
+  void Close() {
+    if (!std::exchange(open_, false)) return;
+    for (const int fd : accepted_) close(fd);
+    accepted_.clear();
+    if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+    if (armed_) runtime_->ring().PrepareCancel(this);
+    CloseSocketIfUnused();
+  }
+
+  void Ref() { ++references_; }
+  void Unref() {
+    if (--references_ == 0) delete this;
+  }
+
+  // RuntimeResource
+  void OnShutdown() override { Close(); }
+  void OnShutdownOverdue() override {}
+  void OnRuntimeGone() override {
+    Close();
+    runtime_ = nullptr;
+  }
+
+ private:
+  ~ListenerState() {
+    if (runtime_ != nullptr) runtime_->Detach(this);
+  }
+
+  void Arm() {
+    armed_ = true;
+    Ref();
+    io_uring_sqe* entry = runtime_->ring().Prepare(this);
+    entry->opcode = IORING_OP_ACCEPT;
+    entry->fd = fd_;
+    entry->ioprio = IORING_ACCEPT_MULTISHOT;
+    entry->accept_flags = SOCK_CLOEXEC;
+  }
+
+  void OnConnection(int fd) {
+    if (!open_) {
+      close(fd);
+      return;
+    }
+    const int on = 1;
+    // Cannot fail on a TCP socket; and a connection with Nagle's algorithm still works.
+    if (no_delay_) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    accepted_.push_back(fd);
+  }
+
+  void CloseSocketIfUnused() {
+    if (!open_ && !armed_ && fd_ >= 0) close(std::exchange(fd_, -1));
+  }
+
+  RuntimeCore* runtime_;  // null once it is gone
+  int fd_;
+  const SocketAddress address_;
+  const bool no_delay_;
+  bool open_ = true;
+  bool armed_ = false;
+  bool accepting_ = false;
+  int references_ = 1;  // the Listener's
+  int error_ = 0;
+  std::deque<int> accepted_;
+  std::coroutine_handle<> waiter_;
+};
+
+bool AcceptAwaiter::await_ready() {
+  if (listener_ == nullptr) return true;
+  busy_ = !listener_->StartAccepting();
+  return busy_ || listener_->HasSomething();
+}
+
+void AcceptAwaiter::await_suspend(std::coroutine_handle<> waiter) {
+  suspended_ = true;
+  listener_->WaitForSomething(waiter);
+}
+
+absl::StatusOr<Stream> AcceptAwaiter::await_resume() {
+  if (listener_ == nullptr) return ErrnoStatus(ECANCELED, "accept: the listener is closed");
+  if (busy_) return absl::FailedPreconditionError("accept: another task is accepting already");
+  absl::StatusOr<Stream> stream = listener_->Take();
+  listener_->StopAccepting();
+  if (suspended_) listener_->Unref();
+  return stream;
+}
+
+}  // namespace internal
+
+absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress& address, const ListenerOptions& options) {
+  const std::string name = absl::StrCat("listening on ", address.ToString());
+  const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return ErrnoStatus(errno, name);
+  const int on = 1;
+  const int off = 0;
+  sockaddr_storage storage;
+  auto* bound = reinterpret_cast<sockaddr*>(&storage);
+  socklen_t length = sizeof(storage);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  // "[::]" takes IPv4 connections as well, whatever net.ipv6.bindv6only says.
+  if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+  if ((options.reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
+      bind(fd, address.get(), address.length()) != 0 || listen(fd, options.backlog) != 0 || getsockname(fd, bound, &length) != 0) {
+    const int error = errno;
+    close(fd);
+    return ErrnoStatus(error, name);
+  }
+  absl::StatusOr<SocketAddress> own = SocketAddress::FromSockaddr(bound, length);
+  if (!own.ok()) {
+    close(fd);
+    return own.status();
+  }
+  return Listener(new internal::ListenerState(runtime, fd, *own, options.no_delay));
+}
+
+void Listener::Close() {
+  if (state_ == nullptr) return;
+  internal::ListenerState* state = std::exchange(state_, nullptr);
+  state->Close();
+  state->Unref();
+}
+
+SocketAddress Listener::address() const { return state_ != nullptr ? state_->address() : SocketAddress(); }
+
+}  // namespace zcrx::inline v0

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/net/send_operation.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "lib/net/stream_state.h"
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0::internal {
+namespace {
+
+// Below this a copy is cheaper than pinning pages and a second completion.
+constexpr size_t kZeroCopyMinimum = 4096;
+// Pieces per request; a longer chain takes several.
+constexpr size_t kMostIovecs = 128;
+
+}  // namespace
+
+SendOperation::SendOperation(StreamState* stream, size_t size, Extent extent) : stream_(stream), extent_(extent), size_(size) {
+  if (stream_ != nullptr) stream_->AddSend();
+}
+
+SendOperation::~SendOperation() {
+  if (stream_ != nullptr) stream_->RemoveSend();
+}
+
+SendOperation* SendOperation::OfBytes(StreamState* stream, std::span<const std::byte> bytes, Extent extent) {
+  auto* operation = new SendOperation(stream, bytes.size(), extent);
+  operation->bytes_ = bytes;
+  return operation;
+}
+
+SendOperation* SendOperation::OfChain(StreamState* stream, BufferChain chain) {
+  auto* operation = new SendOperation(stream, chain.size(), Extent::kAll);
+  operation->chain_ = std::move(chain);
+  operation->zero_copy_ = operation->size_ >= kZeroCopyMinimum;
+  return operation;
+}
+
+bool SendOperation::Start() {
+  if (stream_ == nullptr || !stream_->open()) {
+    Finish(ErrnoStatus(ECANCELED, "send: the stream is closed"));
+  } else if (stream_->sending() != nullptr) {
+    Finish(absl::FailedPreconditionError("send: the stream is sending already; await one send before the next"));
+  } else if (size_ == 0) {
+    Finish(absl::OkStatus());
+  } else {
+    stream_->set_sending(this);
+    Submit();
+  }
+  return !finished_;
+}
+
+void SendOperation::Submit() {
+  FillIovecs();
+  zero_copy_request_ = zero_copy_;
+  io_uring_sqe* entry = stream_->runtime()->ring().Prepare(this);
+  entry->opcode = zero_copy_ ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG;
+  entry->fd = stream_->fd();
+  entry->addr = reinterpret_cast<uint64_t>(&message_);
+  entry->len = 1;
+  // With MSG_WAITALL the kernel itself goes on after a partial send.
+  entry->msg_flags = MSG_NOSIGNAL | (extent_ == Extent::kAll ? MSG_WAITALL : 0);
+  ++in_flight_;
+}
+
+void SendOperation::FillIovecs() {
+  iovecs_.clear();
+  const auto add = [this](std::span<const std::byte> bytes) {
+    iovecs_.push_back({.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()});
+  };
+  if (chain_.empty()) {
+    add(bytes_.subspan(sent_));
+  } else {
+    size_t skip = sent_;
+    for (const Buffer& buffer : chain_) {
+      if (skip < buffer.size()) add(buffer.bytes().subspan(skip));
+      skip -= std::min(skip, buffer.size());
+      if (iovecs_.size() == kMostIovecs) break;
+    }
+  }
+  message_ = {};
+  message_.msg_iov = iovecs_.data();
+  message_.msg_iovlen = iovecs_.size();
+}
+
+void SendOperation::OnCompletion(const Completion& completion) {
+  --in_flight_;
+  // The notification of a zero-copy send: the kernel is done with the memory.
+  if ((completion.flags & IORING_CQE_F_NOTIF) == 0) {
+    if (completion.more()) ++in_flight_;  // its notification is still to come
+    OnResult(completion.res);
+  }
+  DeleteIfUnused();
+}
+
+void SendOperation::OnResult(int result) {
+  if (result >= 0) {
+    sent_ += static_cast<size_t>(result);
+    stream_->stats().bytes_sent += static_cast<uint64_t>(result);
+    if (zero_copy_request_) stream_->stats().bytes_sent_zero_copy += static_cast<uint64_t>(result);
+  } else if (zero_copy_request_ && (result == -ENOBUFS || result == -ENOMEM || result == -EOPNOTSUPP)) {
+    // No memory for the notification (net.core.optmem_max), or a socket that cannot: a copy does.
+    zero_copy_ = false;
+  } else if (result != -EINTR && result != -EAGAIN) {
+    Finish(ErrnoStatus(-result, "send"));
+    return;
+  }
+  if (sent_ == size_ || (extent_ == Extent::kSome && sent_ > 0)) {
+    Finish(absl::OkStatus());
+  } else if (cancelled_) {
+    Finish(ErrnoStatus(ECANCELED, "send: the stream was closed"));
+  } else {
+    Submit();
+  }
+}
+
+void SendOperation::Finish(const absl::Status& status) {
+  finished_ = true;
+  status_ = status;
+  if (stream_ != nullptr && stream_->sending() == this) stream_->set_sending(nullptr);
+  if (waiter_) stream_->runtime()->Schedule(std::exchange(waiter_, nullptr));
+}
+
+absl::StatusOr<size_t> SendOperation::Result() const {
+  if (!status_.ok()) return status_;
+  return sent_;
+}
+
+void SendOperation::Cancel() {
+  cancelled_ = true;
+  stream_->runtime()->ring().PrepareCancel(this);
+}
+
+void SendOperation::Release() {
+  released_ = true;
+  DeleteIfUnused();
+}
+
+void SendOperation::DeleteIfUnused() {
+  if (released_ && in_flight_ == 0) delete this;
+}
+
+}  // namespace zcrx::inline v0::internal

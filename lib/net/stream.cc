@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zcrx/stream.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "lib/net/send_operation.h"
+#include "lib/net/stream_state.h"
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0 {
+namespace internal {
+
+bool ReceiveAwaiterBase::await_ready() {
+  if (stream_ == nullptr) {
+    refused_ = ErrnoStatus(ECANCELED, "receive: the stream is closed");
+    return true;
+  }
+  if (!stream_->StartReceiving()) {
+    refused_ = absl::FailedPreconditionError("receive: another task is receiving from the stream already");
+    return true;
+  }
+  return stream_->HasSomething();
+}
+
+void ReceiveAwaiterBase::await_suspend(std::coroutine_handle<> waiter) {
+  suspended_ = true;
+  stream_->WaitForSomething(waiter);
+}
+
+template <typename Result>
+Result ReceiveAwaiterBase::Take(Result (StreamState::*take)()) {
+  if (!refused_.ok()) return refused_;
+  Result result = (stream_->*take)();
+  stream_->StopReceiving();
+  if (suspended_) stream_->Unref();
+  return result;
+}
+
+absl::StatusOr<Buffer> ReceiveAwaiterBase::TakeOne() { return Take(&StreamState::TakeOne); }
+absl::StatusOr<BufferChain> ReceiveAwaiterBase::TakeAll() { return Take(&StreamState::TakeAll); }
+
+SendAwaiterBase::~SendAwaiterBase() {
+  if (operation_ != nullptr) operation_->Release();
+}
+bool SendAwaiterBase::await_ready() { return !operation_->Start(); }
+void SendAwaiterBase::await_suspend(std::coroutine_handle<> waiter) { operation_->Wait(waiter); }
+absl::StatusOr<size_t> SendAwaiterBase::TakeResult() { return operation_->Result(); }
+
+}  // namespace internal
+
+namespace {
+
+template <typename Call>
+absl::StatusOr<SocketAddress> AddressBy(Call&& call, int fd) {
+  sockaddr_storage storage;
+  socklen_t length = sizeof(storage);
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  if (call(fd, address, &length) != 0) return ErrnoStatus(errno, "the stream's address");
+  return SocketAddress::FromSockaddr(address, length);
+}
+
+}  // namespace
+
+absl::StatusOr<Stream> Stream::Adopt(Runtime& runtime, int fd) {
+  if (runtime.core().shutting_down()) {
+    close(fd);
+    return ErrnoStatus(ECANCELED, "the runtime ends");
+  }
+  int type = 0;
+  socklen_t length = sizeof(type);
+  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM) {
+    const int error = type != SOCK_STREAM ? EPROTOTYPE : errno;
+    close(fd);
+    return ErrnoStatus(error, "Stream::Adopt: the descriptor is not a TCP socket");
+  }
+  return Stream(new internal::StreamState(runtime.core(), fd));
+}
+
+internal::SendAwaiter Stream::Send(std::span<const std::byte> bytes) {
+  return internal::SendAwaiter(internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kSome));
+}
+
+internal::SendAllAwaiter Stream::SendAll(std::span<const std::byte> bytes) {
+  return internal::SendAllAwaiter(internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kAll));
+}
+
+internal::SendAllAwaiter Stream::SendAll(Buffer buffer) {
+  BufferChain chain;
+  chain.Append(std::move(buffer));
+  return SendAll(std::move(chain));
+}
+
+internal::SendAllAwaiter Stream::SendAll(BufferChain chain) {
+  return internal::SendAllAwaiter(internal::SendOperation::OfChain(state_, std::move(chain)));
+}
+
+absl::Status Stream::Shutdown(Direction direction) {
+  if (!is_open()) return ErrnoStatus(ECANCELED, "shutdown: the stream is closed");
+  const int how = direction == Direction::kReceive ? SHUT_RD : direction == Direction::kSend ? SHUT_WR : SHUT_RDWR;
+  return shutdown(state_->fd(), how) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "shutdown");
+}
+
+void Stream::Close() {
+  if (state_ == nullptr) return;
+  internal::StreamState* state = std::exchange(state_, nullptr);
+  state->Close();
+  state->Unref();
+}
+
+bool Stream::is_open() const { return state_ != nullptr && state_->open(); }
+int Stream::fd() const { return is_open() ? state_->fd() : -1; }
+
+absl::StatusOr<SocketAddress> Stream::local_address() const { return AddressBy(getsockname, fd()); }
+absl::StatusOr<SocketAddress> Stream::peer_address() const { return AddressBy(getpeername, fd()); }
+
+StreamStats Stream::stats() const { return state_ != nullptr ? state_->stats() : StreamStats(); }
+
+}  // namespace zcrx::inline v0

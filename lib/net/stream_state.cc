@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/net/stream_state.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0::internal {
+
+StreamState::StreamState(RuntimeCore& runtime, int fd)
+    : runtime_(&runtime), fd_(fd), receive_(runtime.receive_path(), *this) {
+  runtime_->Attach(this);
+}
+
+StreamState::~StreamState() {
+  if (runtime_ != nullptr) runtime_->Detach(this);
+}
+
+void StreamState::Unref() {
+  --references_;
+  CloseSocketIfUnused();
+  if (references_ == 0) delete this;
+}
+
+bool StreamState::StartReceiving() { return !std::exchange(receiving_, true); }
+
+void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  Ref();  // the waiter's
+  if (receive_.active()) return;
+  Ref();  // the request's, until OnEnd()
+  runtime_->receive_path().Arm(receive_, fd_);
+}
+
+Buffer StreamState::PopInbox() {
+  BufferRecord* record = inbox_.Pop();
+  stats_.bytes_received += record->bytes.size();
+  ++stats_.fragments_received;
+  return {record->bytes, record};
+}
+
+absl::StatusOr<Buffer> StreamState::TakeOne() {
+  if (!inbox_.empty()) return PopInbox();
+  if (!end_.ok()) return end_;
+  return Buffer();
+}
+
+absl::StatusOr<BufferChain> StreamState::TakeAll() {
+  if (inbox_.empty() && !end_.ok()) return end_;
+  BufferChain chain;
+  while (!inbox_.empty()) chain.Append(PopInbox());
+  return chain;
+}
+
+void StreamState::OnBytes(BufferRecord* record) {
+  if (!open_) {
+    DropReference(record);
+    return;
+  }
+  inbox_.Push(record);
+  if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+}
+
+void StreamState::OnEnd(const absl::Status& status) {
+  End(status);
+  Unref();  // the request's
+}
+
+void StreamState::End(const absl::Status& status) {
+  // The first end counts: what comes after Close() was caused by it.
+  if (!std::exchange(ended_, true)) end_ = status;
+  if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+}
+
+void StreamState::DropInbox() {
+  while (!inbox_.empty()) DropReference(inbox_.Pop());
+}
+
+void StreamState::Close() {
+  if (!std::exchange(open_, false)) return;
+  Ref();  // stays until the end of this function
+  DropInbox();
+  // What was received before is gone with the inbox; from now on there is but this.
+  ended_ = true;
+  end_ = ErrnoStatus(ECANCELED, "the stream was closed");
+  if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+  if (runtime_ != nullptr) {
+    if (receive_.active()) runtime_->receive_path().Cancel(receive_);
+    if (sending_ != nullptr) sending_->Cancel();
+    // The kernel may hold on to sent memory until the peer acknowledges; the
+    // socket stays until then. The peer need not wait for its end of the stream.
+    if (sends_ > 0) shutdown(fd_, SHUT_WR);
+  }
+  Unref();
+}
+
+void StreamState::CloseSocketIfUnused() {
+  if (open_ || fd_ < 0 || receive_.active() || sends_ > 0) return;
+  close(std::exchange(fd_, -1));
+}
+
+void StreamState::OnShutdownOverdue() {
+  if (fd_ < 0) return;
+  // The peer does not acknowledge what was sent. Resetting the connection makes the kernel let go of it.
+  const linger reset = {.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+  close(std::exchange(fd_, -1));
+}
+
+void StreamState::OnRuntimeGone() {
+  Close();
+  runtime_ = nullptr;
+}
+
+}  // namespace zcrx::inline v0::internal

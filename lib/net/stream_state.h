@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is behind a Stream: the socket, what has arrived and not been taken, and
+// who waits.
+#ifndef ZCRX_LIB_NET_STREAM_STATE_H_
+#define ZCRX_LIB_NET_STREAM_STATE_H_
+
+#include <coroutine>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/ifq/buffer_ledger.h"
+#include "lib/net/send_operation.h"
+#include "lib/receive/receive_path.h"
+#include "lib/runtime/runtime_core.h"
+#include "zcrx/stream.h"
+
+namespace zcrx::inline v0::internal {
+
+// Lives until the Stream, its waiters and its operations have all let go.
+class StreamState final : public ReceiveSink, public RuntimeResource {
+ public:
+  // Takes over the socket.
+  StreamState(RuntimeCore& runtime, int fd);
+
+  static void* operator new(size_t bytes) { return RecycledStorage(bytes); }
+  static void operator delete(void* storage, size_t bytes) { RecycleStorage(storage, bytes); }
+
+  RuntimeCore* runtime() { return runtime_; }
+  int fd() const { return fd_; }
+  bool open() const { return open_; }
+  StreamStats& stats() { return stats_; }
+
+  // --- Receiving. One at a time: StartReceiving() is false if somebody does.
+  bool StartReceiving();
+  bool HasSomething() const { return !inbox_.empty() || ended_; }
+  void WaitForSomething(std::coroutine_handle<> waiter);
+  absl::StatusOr<Buffer> TakeOne();
+  absl::StatusOr<BufferChain> TakeAll();
+  void StopReceiving() { receiving_ = false; }
+
+  // --- Sending. One at a time: the operation that has the turn, null if none has. Any number
+  // may be waiting for the kernel to let go of what it has sent.
+  void AddSend() {
+    ++sends_;
+    Ref();
+  }
+  void RemoveSend() {
+    --sends_;
+    Unref();
+  }
+  SendOperation* sending() { return sending_; }
+  void set_sending(SendOperation* operation) { sending_ = operation; }
+
+  // Ends all that is in flight; the socket is closed once the kernel is done with it.
+  void Close();
+
+  // For operations and waiters, which need this to stay. Dropping the last reference ends it.
+  void Ref() { ++references_; }
+  void Unref();
+
+  // ReceiveSink
+  void OnBytes(BufferRecord* record) override;
+  void OnEnd(const absl::Status& status) override;
+  // RuntimeResource
+  void OnShutdown() override { Close(); }
+  void OnShutdownOverdue() override;
+  void OnRuntimeGone() override;
+
+ private:
+  ~StreamState();
+
+  void End(const absl::Status& status);
+  void DropInbox();
+  void CloseSocketIfUnused();
+  Buffer PopInbox();
+
+  RuntimeCore* runtime_;  // null once it is gone
+  int fd_;
+  bool open_ = true;
+  int references_ = 1;  // the Stream's
+
+  ReceiveRequest receive_;
+  RecordQueue inbox_;
+  bool receiving_ = false;
+  bool ended_ = false;
+  absl::Status end_;  // how, once the inbox is empty
+  std::coroutine_handle<> waiter_;
+
+  SendOperation* sending_ = nullptr;
+  int sends_ = 0;
+  StreamStats stats_;
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_NET_STREAM_STATE_H_

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Receive with a copy by the kernel, into buffers of ours that it picks itself:
+// multishot recv with a provided-buffer ring.
+#ifndef ZCRX_LIB_RECEIVE_COPY_PATH_H_
+#define ZCRX_LIB_RECEIVE_COPY_PATH_H_
+
+#include <liburing.h>
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "lib/receive/receive_path.h"
+#include "lib/ring/waker.h"
+
+namespace zcrx::inline v0::internal {
+
+class CopyPath final : public ReceivePath {
+ public:
+  // Errors: InvalidArgument for impossible sizes; what registering the buffer ring answers (ENOMEM, EINVAL before 5.19).
+  static absl::StatusOr<std::unique_ptr<CopyPath>> Create(Ring& ring, const PoolOptions& options,
+                                                          std::shared_ptr<Waker> waker);
+  ~CopyPath() override;
+
+ protected:
+  void FillRequest(io_uring_sqe& entry) override;
+  BufferRecord* TakeBytes(const Completion& completion, bool& malformed) override;
+  uint32_t GiveBack() override;
+  BufferLedger& ledger() override { return *ledger_; }
+
+ private:
+  CopyPath(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker);
+
+  absl::Status RegisterBuffers();
+  void Provide(uint16_t piece, uint32_t position);
+
+  BufferLedger::Handle ledger_;
+  io_uring_buf_ring* provided_ = nullptr;
+  uint32_t entries_;  // of provided_
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_RECEIVE_COPY_PATH_H_

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/receive/receive_path.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0::internal {
+namespace {
+
+// Waits for a buffer grow from the first to the last of these.
+constexpr std::chrono::nanoseconds kFirstWait = std::chrono::milliseconds(1);
+constexpr std::chrono::nanoseconds kLongestWait = std::chrono::seconds(1);
+
+absl::Status ReceiveError(int error) {
+  switch (error) {
+    case EFAULT:
+      return ErrnoStatus(error,
+                         "receive: the socket holds data of another interface queue; the connection's packets must all arrive on "
+                         "this runtime's queue (see its flow rules)");
+    case EPROTONOSUPPORT:
+      return ErrnoStatus(error, "receive: zero copy works on plain TCP sockets only (no kTLS, MPTCP, sockmap)");
+    case ENOMEM:
+    case ENOBUFS:
+      return ErrnoStatus(error,
+                         "receive: no piece of the pool region became free to copy to; the region is too small, or buffers are "
+                         "held for too long");
+    default:
+      return ErrnoStatus(error, "receive");
+  }
+}
+
+}  // namespace
+
+void ReceiveRequest::OnCompletion(const Completion& completion) { path_.OnCompletion(*this, completion); }
+
+void ReceivePath::Arm(ReceiveRequest& request, int fd) {
+  request.fd_ = fd;
+  request.cancelled_ = absl::OkStatus();
+  request.fruitless_waits_ = 0;
+  Prepare(request);
+}
+
+void ReceivePath::Prepare(ReceiveRequest& request) {
+  request.state_ = ReceiveRequest::State::kArmed;
+  io_uring_sqe* entry = ring_.Prepare(&request);
+  entry->fd = request.fd_;
+  FillRequest(*entry);
+}
+
+void ReceivePath::Cancel(ReceiveRequest& request) {
+  request.cancelled_ = ErrnoStatus(ECANCELED, "receive");
+  switch (request.state_) {
+    case ReceiveRequest::State::kIdle:
+      return;
+    case ReceiveRequest::State::kArmed:
+      ring_.PrepareCancel(&request);
+      return;
+    case ReceiveRequest::State::kToArm:
+      std::erase(to_arm_, &request);
+      break;
+    case ReceiveRequest::State::kStarved:
+      std::erase(starved_, &request);
+      break;
+  }
+  End(request, request.cancelled_);
+}
+
+void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& completion) {
+  bool malformed = false;
+  BufferRecord* record = TakeBytes(completion, malformed);
+  if (malformed) {
+    request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
+    if (completion.more()) ring_.PrepareCancel(&request);
+  }
+  if (record != nullptr) {
+    request.fruitless_waits_ = 0;
+    wait_ = kFirstWait;
+    bytes_ += record->bytes.size();
+    ++fragments_;
+    request.sink_.OnBytes(record);
+  }
+  if (completion.more()) return;
+  // A last completion with bytes (copy path) ends the request, not the stream.
+  if (record != nullptr && request.cancelled_.ok()) {
+    ArmAgain(request);
+  } else {
+    OnRequestEnded(request, completion.res);
+  }
+}
+
+void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
+  if (!request.cancelled_.ok()) {
+    End(request, request.cancelled_);
+  } else if (result == 0) {
+    End(request, absl::OkStatus());
+  } else if (result == -ENOSPC) {
+    // The completion queue was full. Nothing is lost: the data is still in the
+    // socket. The queue is empty again by the time of Flush().
+    ++rearms_no_space_;
+    ArmAgain(request);
+  } else if (result == -no_buffer_) {
+    ++rearms_no_buffer_;
+    WaitForBuffer(request);
+  } else if (result == -EINTR) {
+    // The task had a signal pending; says nothing about the socket.
+    ArmAgain(request);
+  } else {
+    End(request, ReceiveError(-result));
+  }
+}
+
+void ReceivePath::End(ReceiveRequest& request, const absl::Status& status) {
+  request.state_ = ReceiveRequest::State::kIdle;
+  request.sink_.OnEnd(status);
+}
+
+void ReceivePath::ArmAgain(ReceiveRequest& request) {
+  request.state_ = ReceiveRequest::State::kToArm;
+  to_arm_.push_back(&request);
+}
+
+void ReceivePath::WaitForBuffer(ReceiveRequest& request) {
+  if (most_waits_ != 0 && ++request.fruitless_waits_ > most_waits_) {
+    End(request, ReceiveError(no_buffer_));
+    return;
+  }
+  request.state_ = ReceiveRequest::State::kStarved;
+  starved_.push_back(&request);
+  if (timer_.running()) return;
+  wait_ = std::clamp(wait_ * 2, kFirstWait, kLongestWait);
+  timer_.Start(wait_);
+}
+
+void ReceivePath::EndWaits() {
+  for (ReceiveRequest* request : starved_) ArmAgain(*request);
+  starved_.clear();
+}
+
+void ReceivePath::Flush() {
+  if (GiveBack() > 0 && !starved_.empty()) {
+    HurryGiveBack();
+    for (ReceiveRequest* request : starved_) request->fruitless_waits_ = 0;
+    EndWaits();
+  }
+  std::swap(arming_, to_arm_);
+  for (ReceiveRequest* request : arming_) Prepare(*request);
+  arming_.clear();
+}
+
+bool ReceivePath::PrepareToSleep() {
+  // Returns that come from other threads while this one sleeps are of use only
+  // if somebody waits for a buffer, or the NIC is about to run out of them: it
+  // would drop what arrives, and no completion would ever wake us.
+  const bool low = ledger().out() > ledger().region().pieces() / 2;
+  return to_arm_.empty() && ledger().PrepareToSleep(low || !starved_.empty());
+}
+
+void ReceivePath::AddStats(RuntimeStats& stats) const {
+  stats.bytes_received += bytes_;
+  stats.fragments_received += fragments_;
+  stats.rearms_no_space += rearms_no_space_;
+  stats.rearms_no_buffer += rearms_no_buffer_;
+}
+
+void ReceivePath::Timer::Start(std::chrono::nanoseconds duration) {
+  duration_ = {.tv_sec = 0, .tv_nsec = duration.count()};
+  if (duration >= std::chrono::seconds(1)) duration_ = {.tv_sec = 1, .tv_nsec = 0};  // kLongestWait
+  running_ = true;
+  io_uring_sqe* entry = path_.ring_.Prepare(this);
+  entry->opcode = IORING_OP_TIMEOUT;
+  entry->fd = -1;
+  entry->addr = reinterpret_cast<uint64_t>(&duration_);
+  entry->len = 1;
+}
+
+void ReceivePath::Timer::OnCompletion(const Completion&) {
+  running_ = false;
+  path_.EndWaits();
+}
+
+}  // namespace zcrx::inline v0::internal

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How bytes arrive: one interface for all ways of receiving. A stream arms its
+// request once and gets bytes, in order, until the end. What the kernel does in
+// between (it ends requests for reasons that are not the stream's) is dealt with here.
+#ifndef ZCRX_LIB_RECEIVE_RECEIVE_PATH_H_
+#define ZCRX_LIB_RECEIVE_RECEIVE_PATH_H_
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "lib/ifq/buffer_ledger.h"
+#include "lib/ring/completion.h"
+#include "lib/ring/ring.h"
+#include "zcrx/runtime.h"
+
+namespace zcrx::inline v0::internal {
+
+class ReceivePath;
+
+// A stream, as the receive path sees it.
+class ReceiveSink {
+ public:
+  // The next bytes. Takes over the reference.
+  virtual void OnBytes(BufferRecord* record) = 0;
+  // Nothing follows. Ok: the peer ended the stream. CANCELLED: after Cancel().
+  virtual void OnEnd(const absl::Status& status) = 0;
+
+ protected:
+  ~ReceiveSink() = default;
+};
+
+// The receiving of one socket. Must stay where it is until OnEnd(), once it has been armed.
+class ReceiveRequest final : public CompletionHandler {
+ public:
+  ReceiveRequest(ReceivePath& path, ReceiveSink& sink) : path_(path), sink_(sink) {}
+
+  void OnCompletion(const Completion& completion) override;
+
+  // Armed, or about to be armed again: OnEnd() is still to come.
+  bool active() const { return state_ != State::kIdle; }
+
+ private:
+  friend class ReceivePath;
+  enum class State { kIdle, kArmed, kToArm, kStarved };
+
+  ReceivePath& path_;
+  ReceiveSink& sink_;
+  int fd_ = -1;
+  State state_ = State::kIdle;
+  absl::Status cancelled_;         // not ok: how OnEnd() is to end it
+  uint32_t fruitless_waits_ = 0;   // for a buffer, since one came back
+};
+
+// All calls on the thread of the ring.
+class ReceivePath {
+ public:
+  virtual ~ReceivePath() = default;
+  ReceivePath(const ReceivePath&) = delete;
+  ReceivePath& operator=(const ReceivePath&) = delete;
+
+  // Starts to receive from the socket `fd`.
+  void Arm(ReceiveRequest& request, int fd);
+
+  // Ends an active request. OnEnd() comes now or with a later completion; bytes may come before it.
+  void Cancel(ReceiveRequest& request);
+
+  // Once per turn, before submitting: gives back the pieces that have been
+  // returned and arms again what the kernel ended.
+  void Flush();
+
+  // Before the thread blocks. False: something has come back, do not block.
+  bool PrepareToSleep();
+
+  // Adds what this path counts.
+  virtual void AddStats(RuntimeStats& stats) const;
+
+ protected:
+  // `no_buffer` is the errno for "no buffer to receive into". A request that has
+  // met it `most_waits` times without any buffer coming back ends with it; 0: never.
+  ReceivePath(Ring& ring, int no_buffer, uint32_t most_waits)
+      : ring_(ring), no_buffer_(no_buffer), most_waits_(most_waits), timer_(*this) {}
+
+  // Fills in a request for the socket; the handler is set.
+  virtual void FillRequest(io_uring_sqe& entry) = 0;
+
+  // The bytes of a completion; null if it has none, or (`malformed`) impossible ones.
+  virtual BufferRecord* TakeBytes(const Completion& completion, bool& malformed) = 0;
+
+  // Gives back what has been returned; how many pieces.
+  virtual uint32_t GiveBack() = 0;
+
+  // Called after pieces were given back while a request waits for one.
+  virtual void HurryGiveBack() {}
+
+  virtual BufferLedger& ledger() = 0;
+
+  Ring& ring_;
+
+ private:
+  friend class ReceiveRequest;
+
+  // Ends the waits for a buffer that no return ends.
+  class Timer final : public CompletionHandler {
+   public:
+    explicit Timer(ReceivePath& path) : path_(path) {}
+    void OnCompletion(const Completion& completion) override;
+    void Start(std::chrono::nanoseconds duration);
+    bool running() const { return running_; }
+
+   private:
+    ReceivePath& path_;
+    __kernel_timespec duration_ = {};
+    bool running_ = false;
+  };
+
+  void OnCompletion(ReceiveRequest& request, const Completion& completion);
+  void OnRequestEnded(ReceiveRequest& request, int result);
+  void ArmAgain(ReceiveRequest& request);
+  void WaitForBuffer(ReceiveRequest& request);
+  void EndWaits();
+  void Prepare(ReceiveRequest& request);
+  void End(ReceiveRequest& request, const absl::Status& status);
+
+  const int no_buffer_;
+  const uint32_t most_waits_;
+  std::vector<ReceiveRequest*> to_arm_;
+  std::vector<ReceiveRequest*> arming_;   // storage for Flush(), kept
+  std::vector<ReceiveRequest*> starved_;
+  Timer timer_;
+  std::chrono::nanoseconds wait_ = {};
+  uint64_t bytes_ = 0;
+  uint64_t fragments_ = 0;
+  uint64_t rearms_no_space_ = 0;
+  uint64_t rearms_no_buffer_ = 0;
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_RECEIVE_RECEIVE_PATH_H_

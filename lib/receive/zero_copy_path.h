@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Zero-copy receive over the main completion queue: RECV_ZC.
+#ifndef ZCRX_LIB_RECEIVE_ZERO_COPY_PATH_H_
+#define ZCRX_LIB_RECEIVE_ZERO_COPY_PATH_H_
+
+#include <memory>
+
+#include "lib/ifq/interface_queue.h"
+#include "lib/receive/receive_path.h"
+
+namespace zcrx::inline v0::internal {
+
+class ZeroCopyPath final : public ReceivePath {
+ public:
+  ZeroCopyPath(Ring& ring, std::unique_ptr<InterfaceQueue> queue);
+
+  void AddStats(RuntimeStats& stats) const override;
+
+ protected:
+  void FillRequest(io_uring_sqe& entry) override;
+  BufferRecord* TakeBytes(const Completion& completion, bool& malformed) override;
+  uint32_t GiveBack() override { return queue_->GiveBack(); }
+  void HurryGiveBack() override { queue_->FlushRefillRing(); }
+  BufferLedger& ledger() override { return queue_->ledger(); }
+
+ private:
+  std::unique_ptr<InterfaceQueue> queue_;
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_RECEIVE_ZERO_COPY_PATH_H_

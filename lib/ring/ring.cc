@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ring/ring.h"
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0::internal {
+
+absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const RingOptions& options) {
+  io_uring_params params = {};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
+  if (options.wide_completions) params.flags |= IORING_SETUP_CQE32;
+  params.cq_entries = options.completion_entries;
+
+  std::unique_ptr<Ring> ring(new Ring);
+  const int error = io_uring_queue_init_params(options.submission_entries, &ring->ring_, &params);
+  if (error < 0) {
+    ring->ring_.ring_fd = -1;
+    switch (-error) {
+      case EINVAL:
+        return ErrnoStatus(EINVAL,
+                           "io_uring_setup: the kernel is older than 6.1, or the queue sizes are off (completion_entries "
+                           "must be at least submission_entries, and at most 65536)");
+      case ENOSYS:
+        return ErrnoStatus(ENOSYS, "io_uring_setup: the kernel has no io_uring (CONFIG_IO_URING), or a seccomp filter hides it");
+      case EPERM:
+        return ErrnoStatus(EPERM, "io_uring_setup: forbidden by the sysctl kernel.io_uring_disabled or a seccomp filter");
+      case ENOMEM:
+        return ErrnoStatus(ENOMEM, "io_uring_setup: no memory for the rings, or RLIMIT_MEMLOCK is too low (ulimit -l)");
+      default:
+        return ErrnoStatus(-error, "io_uring_setup");
+    }
+  }
+  ring->completions_ = CompletionQueue({.head = ring->ring_.cq.khead,
+                                        .tail = ring->ring_.cq.ktail,
+                                        .entries = ring->ring_.cq.cqes,
+                                        .size = params.cq_entries,
+                                        .wide = options.wide_completions});
+  return ring;
+}
+
+Ring::~Ring() {
+  if (ring_.ring_fd >= 0) io_uring_queue_exit(&ring_);
+}
+
+io_uring_sqe* Ring::Prepare(CompletionHandler* handler) {
+  io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+  while (entry == nullptr) {
+    // Fails only for want of kernel memory (-EAGAIN), which passes.
+    if (io_uring_submit(&ring_) < 0) sched_yield();
+    entry = io_uring_get_sqe(&ring_);
+  }
+  // liburing 2.3's io_uring_get_sqe() does not clear, and its prep helpers know no RECV_ZC.
+  *entry = {};
+  entry->user_data = reinterpret_cast<uint64_t>(handler);
+  ++in_flight_;
+  return entry;
+}
+
+void Ring::PrepareCancel(CompletionHandler* handler) {
+  io_uring_sqe* entry = Prepare(nullptr);
+  entry->opcode = IORING_OP_ASYNC_CANCEL;
+  entry->fd = -1;
+  entry->addr = reinterpret_cast<uint64_t>(handler);
+  entry->cancel_flags = IORING_ASYNC_CANCEL_ALL;
+}
+
+void Ring::PrepareCancelAll() {
+  io_uring_sqe* entry = Prepare(nullptr);
+  entry->opcode = IORING_OP_ASYNC_CANCEL;
+  entry->fd = -1;
+  entry->cancel_flags = IORING_ASYNC_CANCEL_ANY;
+}
+
+absl::Status Ring::SubmitAndWait(std::chrono::nanoseconds max_wait) {
+  int result;
+  if (max_wait > std::chrono::nanoseconds::zero()) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(max_wait);
+    __kernel_timespec timeout = {.tv_sec = seconds.count(), .tv_nsec = (max_wait - seconds).count()};
+    io_uring_cqe* unused;
+    result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &timeout, nullptr);
+  } else {
+    result = io_uring_submit_and_get_events(&ring_);
+  }
+  switch (-result) {
+    case ETIME:   // nothing came in time
+    case EINTR:   // a signal; the caller turns the loop and looks at its flags
+    case EAGAIN:  // no kernel memory for the requests: they are still queued, the next turn tries again
+    case EBUSY:   // the completion queue is full: the caller empties it
+      return absl::OkStatus();
+    default:
+      return result < 0 ? ErrnoStatus(-result, "io_uring_enter") : absl::OkStatus();
+  }
+}
+
+uint64_t Ring::DispatchCompletions() {
+  uint64_t handled = 0;
+  while (true) {
+    handled += completions_.Drain([this](uint64_t user_data, const Completion& completion) {
+      if (!completion.more()) --in_flight_;
+      auto* handler = reinterpret_cast<CompletionHandler*>(user_data);
+      if (handler != nullptr) handler->OnCompletion(completion);
+    });
+    // What did not fit waits in a list of the kernel, and while it does RECV_ZC
+    // ends with -ENOSPC at once: fetch it before anything is armed again.
+    if (!io_uring_cq_has_overflow(&ring_)) return handled;
+    ++overflows_;
+    io_uring_get_events(&ring_);
+  }
+}
+
+int Ring::Register(unsigned opcode, void* argument, unsigned count) {
+  const long result = syscall(__NR_io_uring_register, ring_.ring_fd, opcode, argument, count);
+  return result < 0 ? -errno : static_cast<int>(result);
+}
+
+}  // namespace zcrx::inline v0::internal

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The io_uring of a runtime: requests with a handler each, one system call per
+// turn, completions handed to their handlers.
+#ifndef ZCRX_LIB_RING_RING_H_
+#define ZCRX_LIB_RING_RING_H_
+
+#include <liburing.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/ring/completion.h"
+#include "lib/ring/completion_queue.h"
+
+namespace zcrx::inline v0::internal {
+
+struct RingOptions {
+  uint32_t submission_entries;
+  uint32_t completion_entries;
+  bool wide_completions;  // CQE32, which zero-copy receive wants
+};
+
+// All calls on the thread that created it (SINGLE_ISSUER; the kernel answers -EEXIST to others).
+class Ring {
+ public:
+  static absl::StatusOr<std::unique_ptr<Ring>> Create(const RingOptions& options);
+  ~Ring();
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+
+  // A cleared submission entry whose completions go to `handler`, or to nobody
+  // if it is null. Submits what is there if the submission queue is full.
+  io_uring_sqe* Prepare(CompletionHandler* handler);
+
+  // Prepares the cancellation of all requests of `handler`. They still complete, mostly with -ECANCELED.
+  void PrepareCancel(CompletionHandler* handler);
+  // The same for every request of the ring.
+  void PrepareCancelAll();
+
+  // Submits what has been prepared, lets the kernel do its deferred work, and, if
+  // `max_wait` is more than zero, waits for a completion for at most that long.
+  absl::Status SubmitAndWait(std::chrono::nanoseconds max_wait);
+
+  // Hands all completions to their handlers, also those the kernel kept aside
+  // because the queue had overflowed. Afterwards the queue is empty.
+  uint64_t DispatchCompletions();
+
+  // io_uring_register(2). Returns 0 or more, or a negated errno.
+  int Register(unsigned opcode, void* argument, unsigned count);
+
+  // Requests whose last completion has not come yet.
+  uint64_t in_flight() const { return in_flight_; }
+  // Something has been prepared and not submitted.
+  bool has_prepared() const { return io_uring_sq_ready(&ring_) > 0; }
+  // Times the completion queue had overflowed.
+  uint64_t overflows() const { return overflows_; }
+  // Readable while there are completions or deferred work.
+  int fd() const { return ring_.ring_fd; }
+
+ private:
+  Ring() = default;
+
+  io_uring ring_ = {};
+  CompletionQueue completions_;
+  uint64_t in_flight_ = 0;
+  uint64_t overflows_ = 0;
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_RING_RING_H_

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/runtime/runtime_core.h"
+
+#include <poll.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/ifq/interface_queue.h"
+#include "lib/receive/copy_path.h"
+#include "lib/receive/zero_copy_path.h"
+
+namespace zcrx::inline v0::internal {
+namespace {
+
+constexpr std::chrono::nanoseconds kForever = std::chrono::hours(1);
+// Cancelled operations end at once; only the kernel's hold on memory that it still
+// sends from lasts until the peer acknowledges.
+constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
+
+}  // namespace
+
+// --- Spawned tasks -------------------------------------------------------------
+
+struct RuntimeCore::RootTask::promise_type {
+  // Coroutine parameters are handed to the promise's constructor, too.
+  promise_type(RuntimeCore& runtime, const Task<void>&) : core(runtime), next(runtime.roots_) {
+    if (next != nullptr) next->previous = this;
+    core.roots_ = this;
+    ++core.task_count_;
+    core.Schedule(std::coroutine_handle<promise_type>::from_promise(*this));
+  }
+  ~promise_type() {
+    (previous != nullptr ? previous->next : core.roots_) = next;
+    if (next != nullptr) next->previous = previous;
+    --core.task_count_;
+  }
+  static void* operator new(size_t bytes) { return RecycledStorage(bytes); }
+  static void operator delete(void* frame, size_t bytes) { RecycleStorage(frame, bytes); }
+
+  RootTask get_return_object() { return {}; }
+  std::suspend_always initial_suspend() noexcept { return {}; }
+  std::suspend_never final_suspend() noexcept { return {}; }  // destroys the frame
+  void return_void() {}
+  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+
+  RuntimeCore& core;
+  promise_type* previous = nullptr;
+  promise_type* next;
+};
+
+RuntimeCore::RootTask RuntimeCore::RunRoot(RuntimeCore&, Task<void> task) { co_await std::move(task); }
+
+void RuntimeCore::Spawn(Task<void> task) { RunRoot(*this, std::move(task)); }
+
+// --- Creation --------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOptions& options) {
+  KernelFeatures features = ProbeKernel();
+  if (!features.io_uring || !features.defer_taskrun || !features.multishot_receive) {
+    return absl::UnimplementedError(absl::StrCat("zcrx needs the io_uring of Linux 6.1 or later: ", features.reason));
+  }
+  absl::StatusOr<std::unique_ptr<Ring>> ring =
+      Ring::Create({.submission_entries = options.submission_entries,
+                    .completion_entries = options.completion_entries,
+                    .wide_completions = options.mode != ReceiveMode::kCopy && options.interface_queue.has_value()});
+  if (!ring.ok()) return ring.status();
+  absl::StatusOr<std::shared_ptr<Waker>> waker = Waker::Create();
+  if (!waker.ok()) return waker.status();
+
+  std::unique_ptr<RuntimeCore> core(new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
+  if (absl::Status opened = core->OpenReceivePath(options); !opened.ok()) return opened;
+  core->waker_poll_.Arm();
+  return core;
+}
+
+RuntimeCore::RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, std::shared_ptr<Waker> waker)
+    : features_(std::move(features)), ring_(std::move(ring)), waker_(std::move(waker)), waker_poll_(*this) {}
+
+absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
+  absl::Status zero_copy;
+  if (options.mode == ReceiveMode::kCopy) {
+    receive_path_info_.reason = "copy was asked for";
+  } else if (!options.interface_queue.has_value()) {
+    zero_copy = absl::InvalidArgumentError("no interface queue was given (RuntimeOptions::interface_queue)");
+  } else if (!features_.zero_copy_receive) {
+    zero_copy = absl::UnimplementedError(features_.reason);
+  } else {
+    auto queue = InterfaceQueue::Register(*ring_, *options.interface_queue, features_, waker_);
+    if (queue.ok()) {
+      receive_path_ = std::make_unique<ZeroCopyPath>(*ring_, *std::move(queue));
+      receive_path_info_ = {.kind = ReceivePathInfo::Kind::kZeroCopy,
+                            .reason = absl::StrCat("registered rx queue ", options.interface_queue->rx_queue, " of ",
+                                                   options.interface_queue->interface)};
+      return absl::OkStatus();
+    }
+    zero_copy = queue.status();
+  }
+  if (!zero_copy.ok()) {
+    if (options.mode == ReceiveMode::kZeroCopy) return zero_copy;
+    receive_path_info_.reason = std::string(zero_copy.message());
+  }
+  auto copy = CopyPath::Create(*ring_, options.copy_pool, waker_);
+  if (!copy.ok()) return copy.status();
+  receive_path_ = *std::move(copy);
+  return absl::OkStatus();
+}
+
+// --- The loop ----------------------------------------------------------------------
+
+absl::Status RuntimeCore::Run() {
+  while (task_count_ > 0 && !stop_.exchange(false, std::memory_order_acquire)) {
+    if (absl::Status turned = Turn(kForever, /*need_tasks=*/true); !turned.ok()) return turned;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RuntimeCore::RunOnce(std::chrono::nanoseconds max_wait) {
+  absl::Status turned = Turn(max_wait);
+  // What the first turn made ready runs now, and what it prepared is submitted now: the caller may go and wait elsewhere.
+  if (turned.ok()) turned = Turn(std::chrono::nanoseconds::zero());
+  if (!ready_.empty() || ring_->has_prepared() || !receive_path_->PrepareToSleep()) waker_->Wake();
+  return turned;
+}
+
+absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_tasks) {
+  ++turns_;
+  RunPosted();
+  RunReady();
+  receive_path_->Flush();
+  const bool idle = ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count_ == 0);
+  if (!idle || !receive_path_->PrepareToSleep()) max_wait = std::chrono::nanoseconds::zero();
+  absl::Status entered = ring_->SubmitAndWait(max_wait);
+  completions_ += ring_->DispatchCompletions();
+  return entered;
+}
+
+void RuntimeCore::RunReady() {
+  // Only those that are ready now: what they make ready waits for the next turn, so that I/O gets its turn as well.
+  std::swap(running_, ready_);
+  for (const std::coroutine_handle<> coroutine : running_) coroutine.resume();
+  running_.clear();
+}
+
+void RuntimeCore::RunPosted() {
+  // Acquire: pairs with the release in Post(). Spares the lock when there is nothing, which is nearly always.
+  if (!has_posted_.load(std::memory_order_acquire)) return;
+  std::vector<std::function<void()>> functions;
+  {
+    const std::lock_guard lock(posted_mutex_);
+    functions.swap(posted_);
+    has_posted_.store(false, std::memory_order_relaxed);
+  }
+  for (const std::function<void()>& function : functions) function();
+}
+
+void RuntimeCore::Post(std::function<void()> function) {
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(function));
+    has_posted_.store(true, std::memory_order_release);
+  }
+  waker_->Wake();
+}
+
+void RuntimeCore::Stop() {
+  // Release: what the caller did before is seen by the code after Run().
+  stop_.store(true, std::memory_order_release);
+  waker_->Wake();
+}
+
+void RuntimeCore::WakerPoll::Arm() {
+  io_uring_sqe* entry = core_.ring_->Prepare(this);
+  entry->opcode = IORING_OP_POLL_ADD;
+  entry->fd = core_.waker_->fd();
+  entry->poll32_events = POLLIN;
+  entry->len = IORING_POLL_ADD_MULTI;
+}
+
+void RuntimeCore::WakerPoll::OnCompletion(const Completion& completion) {
+  core_.waker_->Clear();
+  if (!completion.more() && !core_.shutting_down_) Arm();
+}
+
+RuntimeStats RuntimeCore::stats() const {
+  RuntimeStats stats;
+  stats.turns = turns_;
+  stats.completions = completions_;
+  stats.completion_overflows = ring_->overflows();
+  receive_path_->AddStats(stats);
+  return stats;
+}
+
+// --- The end -----------------------------------------------------------------------
+
+void RuntimeCore::Attach(RuntimeResource* resource) {
+  resource->next_ = resources_;
+  if (resources_ != nullptr) resources_->previous_ = resource;
+  resources_ = resource;
+}
+
+void RuntimeCore::Detach(RuntimeResource* resource) {
+  (resource->previous_ != nullptr ? resource->previous_->next_ : resources_) = resource->next_;
+  if (resource->next_ != nullptr) resource->next_->previous_ = resource->previous_;
+  resource->previous_ = resource->next_ = nullptr;
+}
+
+RuntimeCore::~RuntimeCore() {
+  if (receive_path_ != nullptr) Shutdown();
+  // Tasks that wait for something that is not ours. None of them is in the middle of an operation.
+  while (roots_ != nullptr) std::coroutine_handle<RootTask::promise_type>::from_promise(*roots_).destroy();
+  while (resources_ != nullptr) {
+    RuntimeResource* resource = resources_;
+    Detach(resource);
+    resource->OnRuntimeGone();
+  }
+  // The ring goes before the region it fills: the kernel must have no reason to write there any more.
+  ring_.reset();
+}
+
+void RuntimeCore::Shutdown() {
+  shutting_down_ = true;
+  const auto overdue = std::chrono::steady_clock::now() + kShutdownGrace;
+  bool dropped = false;
+  while (true) {
+    // A resource may go away in OnShutdown(): take the next one first.
+    for (RuntimeResource *resource = resources_, *next; resource != nullptr; resource = next) {
+      next = resource->next_;
+      resource->OnShutdown();
+    }
+    if (!dropped && std::chrono::steady_clock::now() > overdue) {
+      for (RuntimeResource *resource = resources_, *next; resource != nullptr; resource = next) {
+        next = resource->next_;
+        resource->OnShutdownOverdue();
+      }
+      dropped = true;
+    }
+    if (ring_->in_flight() == 0 && ready_.empty()) return;
+    ring_->PrepareCancelAll();
+    // An error here would be one of the ring itself: the kernel ends what is left when the ring is closed.
+    if (!Turn(std::chrono::milliseconds(10)).ok()) return;
+  }
+}
+
+}  // namespace zcrx::inline v0::internal

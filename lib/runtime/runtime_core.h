@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The run loop of one thread: ready coroutines, posted functions, one system
+// call per turn, completions.
+#ifndef ZCRX_LIB_RUNTIME_RUNTIME_CORE_H_
+#define ZCRX_LIB_RUNTIME_RUNTIME_CORE_H_
+
+#include <atomic>
+#include <chrono>
+#include <coroutine>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/receive/receive_path.h"
+#include "lib/ring/ring.h"
+#include "lib/ring/waker.h"
+#include "zcrx/runtime.h"
+#include "zcrx/task.h"
+
+namespace zcrx::inline v0::internal {
+
+// Something with operations in the ring, which must end before the runtime does.
+class RuntimeResource {
+ public:
+  // The runtime ends: cancel what is in flight; start nothing any more.
+  virtual void OnShutdown() = 0;
+  // Cancelling was not enough to make the kernel let go: drop the connection.
+  virtual void OnShutdownOverdue() = 0;
+  // The runtime is gone.
+  virtual void OnRuntimeGone() = 0;
+
+ protected:
+  ~RuntimeResource() = default;
+
+ private:
+  friend class RuntimeCore;
+  RuntimeResource* previous_ = nullptr;
+  RuntimeResource* next_ = nullptr;
+};
+
+// All on one thread, but for Post() and Stop().
+class RuntimeCore {
+ public:
+  static absl::StatusOr<std::unique_ptr<RuntimeCore>> Create(const RuntimeOptions& options);
+  ~RuntimeCore();
+  RuntimeCore(const RuntimeCore&) = delete;
+  RuntimeCore& operator=(const RuntimeCore&) = delete;
+
+  Ring& ring() { return *ring_; }
+  ReceivePath& receive_path() { return *receive_path_; }
+  const ReceivePathInfo& receive_path_info() const { return receive_path_info_; }
+  const KernelFeatures& features() const { return features_; }
+
+  // Resumes `coroutine` at the next turn.
+  void Schedule(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
+
+  void Attach(RuntimeResource* resource);
+  void Detach(RuntimeResource* resource);
+
+  // True once the runtime ends: operations must not be started.
+  bool shutting_down() const { return shutting_down_; }
+
+  void Spawn(Task<void> task);
+  absl::Status Run();
+  absl::Status RunOnce(std::chrono::nanoseconds max_wait);
+  void Post(std::function<void()> function);
+  void Stop();
+  size_t task_count() const { return task_count_; }
+  RuntimeStats stats() const;
+
+ private:
+  // A spawned task: owns itself, and is in a list, so that it can be destroyed with the runtime.
+  struct RootTask {
+    struct promise_type;
+  };
+  static RootTask RunRoot(RuntimeCore& core, Task<void> task);
+
+  // Keeps the ring listening to the waker.
+  class WakerPoll final : public CompletionHandler {
+   public:
+    explicit WakerPoll(RuntimeCore& core) : core_(core) {}
+    void Arm();
+    void OnCompletion(const Completion& completion) override;
+
+   private:
+    RuntimeCore& core_;
+  };
+
+  RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, std::shared_ptr<Waker> waker);
+  absl::Status OpenReceivePath(const RuntimeOptions& options);
+
+  // Blocks only if nothing is ready, and, with `need_tasks`, if there are tasks.
+  absl::Status Turn(std::chrono::nanoseconds max_wait, bool need_tasks = false);
+  void RunReady();
+  void RunPosted();
+  void Shutdown();
+
+  const KernelFeatures features_;
+  std::unique_ptr<Ring> ring_;
+  const std::shared_ptr<Waker> waker_;
+  WakerPoll waker_poll_;
+  std::unique_ptr<ReceivePath> receive_path_;
+  ReceivePathInfo receive_path_info_;
+
+  std::vector<std::coroutine_handle<>> ready_;
+  std::vector<std::coroutine_handle<>> running_;  // storage for RunReady(), kept
+  RootTask::promise_type* roots_ = nullptr;
+  size_t task_count_ = 0;
+  RuntimeResource* resources_ = nullptr;
+  bool shutting_down_ = false;
+  uint64_t turns_ = 0;
+  uint64_t completions_ = 0;
+
+  std::atomic<bool> stop_ = false;
+  std::atomic<bool> has_posted_ = false;
+  std::mutex posted_mutex_;
+  std::vector<std::function<void()>> posted_;  // guarded by posted_mutex_
+};
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_RUNTIME_RUNTIME_CORE_H_
