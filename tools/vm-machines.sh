@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Part of tools/vm: the two kinds of machine. start_* sets VM_PID; BOOT_LIMIT is
+# how many seconds the way to the command may take; ask_stacks_* makes a kernel
+# that does not answer any more write its tasks' stacks to the console.
+
+BOOT_LIMIT=120
+
+start_uml() {
+  # Room for the guest's memory, on tmpfs if possible (a disk would be written
+  # to). The file has no name: nothing is left of it.
+  local memory_dir=
+  for memory_dir in /dev/shm /tmp /var/tmp ''; do
+    if ((MEMORY + 64 < $(free_megabytes "$memory_dir"))); then break; fi
+  done
+  [[ -n $memory_dir ]] || fail "$EXIT_SETUP" \
+    "no room for $MEMORY MiB of guest memory in /dev/shm, /tmp or /var/tmp (--memory takes less)"
+  # seccomp rather than ptrace: 200,000 system calls took 6.8 s against 38 s.
+  # "auto" still works with ptrace (one CPU) where a host forbids seccomp.
+  TMPDIR=$memory_dir "$IMAGE" "mem=${MEMORY}M" "ncpus=$CPUS" seccomp=auto \
+    root=/dev/root rootfstype=hostfs rootflags=/ ro "init=$RUN/init" "zcrx_run=$RUN" \
+    "uml_dir=$RUN/" umid=uml con=null con0=null,fd:1 ssl=null \
+    </dev/null >"$RUN/console" 2>"$RUN/machine-log" &
+  VM_PID=$!
+}
+
+free_megabytes() { # DIRECTORY
+  [[ -d $1 ]] || {
+    echo 0
+    return
+  }
+  df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}'
+}
+
+# A sysrq by way of UML's management socket; its packets have a magic number, a
+# version, a length and a text. perl-base is part of every Debian.
+ask_stacks_uml() {
+  perl -e '
+    use Socket;
+    socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die;
+    bind($s, sockaddr_un("$ARGV[0]/asker")) or die;
+    for my $command ("sysrq w", "sysrq t") {
+      send($s, pack("LLLa512", 0xcafebabe, 2, length($command), $command), 0,
+           sockaddr_un("$ARGV[0]/uml/mconsole")) or die;
+    }' "$RUN"
+}
+
+start_qemu() {
+  local accelerator=(-accel kvm -cpu host) channel
+  if ! (: <>/dev/kvm) 2>/dev/null; then
+    accelerator=(-accel tcg,thread=multi -cpu max)
+    # Emulated, and the debug kernel is ten times slower still.
+    BOOT_LIMIT=240
+  fi
+  local exports=()
+  export_9p zroot / readonly=on
+  export_9p zrun "$RUN"
+  if [[ -n $OUT ]]; then export_9p zout "$OUT"; fi
+  qemu-system-x86_64 -machine q35 "${accelerator[@]}" -smp "$CPUS" -m "$MEMORY" \
+    -nodefaults -no-user-config -display none -no-reboot \
+    -serial "file:$RUN/console" -monitor "unix:$RUN/monitor,server=on,wait=off" \
+    -device virtio-rng-pci "${exports[@]}" -kernel "$IMAGE" -append "console=ttyS0 \
+      panic=-1 oops=panic unknown_nmi_panic panic_print=0x41 dma_debug=off hugepages=64 \
+      random.trust_cpu=on root=zroot rootfstype=9p ro \
+      rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=262144 \
+      init=$RUN/init zcrx_run=$RUN" </dev/null >"$RUN/machine-log" 2>&1 &
+  VM_PID=$!
+}
+
+export_9p() { # TAG DIRECTORY [OPTION]: adds to start_qemu's exports
+  exports+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap${3:+,$3}"
+    -device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+}
+
+# A non-maskable interrupt makes the kernel panic, and panic_print has it write
+# all tasks' and CPUs' stacks before.
+ask_stacks_qemu() {
+  perl -e '
+    use Socket;
+    socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die;
+    connect($s, sockaddr_un("$ARGV[0]/monitor")) or die;
+    syswrite($s, "nmi\n");
+    sleep 1;' "$RUN"
+}
