@@ -72,8 +72,9 @@ absl::StatusOr<Stream> Stream::Adopt(Runtime& runtime, int fd) {
   }
   int type = 0;
   socklen_t length = sizeof(type);
-  if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM) {
-    const int error = type != SOCK_STREAM ? EPROTOTYPE : errno;
+  int error = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 ? 0 : errno;
+  if (error == 0 && type != SOCK_STREAM) error = EPROTOTYPE;
+  if (error != 0) {
     close(fd);
     return ErrnoStatus(error, "Stream::Adopt: the descriptor is not a TCP socket");
   }

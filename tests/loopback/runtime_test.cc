@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zcrx/runtime.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <atomic>
+#include <chrono>
+#include <cerrno>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "tests/loopback/pair.h"
+
+namespace zcrx {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Task<void> Increment(int* count) {
+  ++*count;
+  co_return;
+}
+
+TEST(RuntimeTest, RunEndsWithTheLastTask) {
+  Runtime runtime = NewRuntime();
+  int count = 0;
+  for (int i = 0; i < 10; ++i) runtime.Spawn(Increment(&count));
+  EXPECT_EQ(count, 0) << "tasks start at the next turn";
+  EXPECT_EQ(runtime.task_count(), 10u);
+  EXPECT_TRUE(runtime.Run().ok());
+  EXPECT_EQ(count, 10);
+  EXPECT_TRUE(runtime.Run().ok()) << "and at once without any";
+}
+
+Task<void> AcceptForever(Runtime& runtime, int* cancelled) {
+  absl::StatusOr<Listener> listener = Listener::Create(runtime, LoopbackAddress());
+  while (true) {
+    absl::StatusOr<Stream> stream = co_await listener->Accept();
+    if (absl::IsCancelled(stream.status())) {
+      ++*cancelled;
+      co_return;
+    }
+  }
+}
+
+TEST(RuntimeTest, StopFromAnotherThread) {
+  Runtime runtime = NewRuntime();
+  int cancelled = 0;
+  runtime.Spawn(AcceptForever(runtime, &cancelled));
+  std::jthread stopper([&] { runtime.Stop(); });
+  EXPECT_TRUE(runtime.Run().ok());
+  EXPECT_EQ(runtime.task_count(), 1u) << "stopping ends the loop, not the tasks";
+  runtime = NewRuntime();
+  EXPECT_EQ(cancelled, 1) << "the end of the runtime cancels them";
+}
+
+TEST(RuntimeTest, PostedFunctionsRunInOrderOnTheRuntimesThread) {
+  Runtime runtime = NewRuntime();
+  int cancelled = 0;
+  runtime.Spawn(AcceptForever(runtime, &cancelled));
+  const std::thread::id owner = std::this_thread::get_id();
+  std::vector<int> order;
+  std::jthread poster([&] {
+    for (int i = 0; i < 1000; ++i) {
+      runtime.Post([&order, i, owner] {
+        EXPECT_EQ(std::this_thread::get_id(), owner);
+        order.push_back(i);
+      });
+    }
+    runtime.Post([&] { runtime.Stop(); });
+  });
+  EXPECT_TRUE(runtime.Run().ok());
+  ASSERT_EQ(order.size(), 1000u);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(order[static_cast<size_t>(i)], i);
+}
+
+bool Readable(int fd) {
+  pollfd poll_fd = {.fd = fd, .events = POLLIN, .revents = 0};
+  return poll(&poll_fd, 1, 0) == 1;
+}
+
+// What a foreign loop does: wait for the descriptor, then RunOnce(0).
+TEST(RuntimeTest, LivesInsideAForeignLoop) {
+  Runtime runtime = NewRuntime();
+  const std::string sent = Pattern(3, 2'000'000);
+  std::string received;
+  runtime.Spawn([](Runtime& r, const std::string& out, std::string* in) -> Task<void> {
+    StreamPair pair = co_await ConnectPair(r);
+    r.Spawn([](Stream stream, const std::string& bytes) -> Task<void> {
+      const absl::Status done = co_await stream.SendAll(AsBytes(bytes));
+      EXPECT_TRUE(done.ok());
+    }(std::move(pair.client), out));
+    absl::StatusOr<std::string> all = co_await ReceiveAll(pair.server);
+    EXPECT_TRUE(all.ok());
+    *in = *std::move(all);
+  }(runtime, sent, &received));
+  ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+  while (runtime.task_count() > 0) {
+    pollfd poll_fd = {.fd = runtime.event_fd(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(poll(&poll_fd, 1, 10'000), 1) << "the descriptor did not tell that there is something to do";
+    ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+  }
+  EXPECT_TRUE(received == sent);
+}
+
+TEST(RuntimeTest, PostMakesTheDescriptorReadable) {
+  Runtime runtime = NewRuntime();
+  ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+  EXPECT_FALSE(Readable(runtime.event_fd()));
+  bool ran = false;
+  std::jthread([&] { runtime.Post([&] { ran = true; }); }).join();
+  EXPECT_TRUE(Readable(runtime.event_fd()));
+  ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+  EXPECT_TRUE(ran);
+  ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+  EXPECT_FALSE(Readable(runtime.event_fd()));
+}
+
+TEST(RuntimeTest, RunOnceReturnsWhenNothingHappens) {
+  Runtime runtime = NewRuntime();
+  EXPECT_TRUE(runtime.RunOnce(milliseconds(5)).ok());
+}
+
+Task<void> NeverEnds(std::shared_ptr<int> held) {
+  struct Never {
+    bool await_ready() { return false; }
+    void await_suspend(std::coroutine_handle<>) {}
+    void await_resume() {}
+  };
+  co_await Never();
+  EXPECT_NE(held, nullptr);
+}
+
+TEST(RuntimeTest, TasksThatNeverEndAreDestroyedWithTheRuntime) {
+  auto held = std::make_shared<int>(1);
+  {
+    Runtime runtime = NewRuntime();
+    runtime.Spawn(NeverEnds(held));
+    ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+    EXPECT_EQ(held.use_count(), 2);
+  }
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST(RuntimeTest, StreamsMayOutliveTheRuntime) {
+  StreamPair pair;
+  {
+    Runtime runtime = NewRuntime();
+    RunToEnd(runtime, [](Runtime& r, StreamPair* out) -> Task<void> {
+      *out = co_await ConnectPair(r);
+      const std::string text = "unread";
+      const absl::Status sent = co_await out->client.SendAll(AsBytes(text));
+      EXPECT_TRUE(sent.ok());
+      const absl::StatusOr<Buffer> data = co_await out->server.Receive();  // leaves the receive armed
+      EXPECT_TRUE(data.ok());
+    }(runtime, &pair));
+  }
+  EXPECT_FALSE(pair.client.is_open());
+  EXPECT_EQ(pair.server.stats().bytes_received, 6u);
+  pair.server.Close();
+}
+
+// The peer never reads: what was sent stays with the kernel until the runtime drops the connection.
+TEST(RuntimeTest, EndsWhileThePeerDoesNotAcknowledge) {
+  const int listener = socket(AF_INET, SOCK_STREAM, 0);
+  const SocketAddress any = LoopbackAddress();
+  ASSERT_EQ(bind(listener, any.get(), any.length()), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  sockaddr_in address;
+  socklen_t length = sizeof(address);
+  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+  {
+    Runtime runtime = NewRuntime();
+    runtime.Spawn([](Runtime& r, SocketAddress to) -> Task<void> {
+      absl::StatusOr<Stream> stream = co_await Connect(r, to);
+      EXPECT_TRUE(stream.ok());
+      StreamPair pair = co_await ConnectPair(r);
+      const std::string block = Pattern(0, 1 << 20);
+      r.Spawn([](Stream from, std::string bytes) -> Task<void> {
+        while ((co_await from.SendAll(AsBytes(bytes))).ok()) {
+        }
+      }(std::move(pair.client), block));
+      while (true) {
+        absl::StatusOr<BufferChain> data = co_await pair.server.ReceiveBatch();
+        if (!data.ok() || data->empty()) co_return;
+        const absl::Status sent = co_await stream->SendAll(*std::move(data));
+        if (!sent.ok()) co_return;
+      }
+    }(runtime, *SocketAddress::FromSockaddr(reinterpret_cast<sockaddr*>(&address), length)));
+    for (int i = 0; i < 50; ++i) ASSERT_TRUE(runtime.RunOnce(milliseconds(10)).ok());
+    EXPECT_GT(runtime.task_count(), 0u);
+  }
+  close(listener);
+}
+
+TEST(RuntimeTest, ModesSayWhichPathAndWhy) {
+  EXPECT_EQ(NewRuntime({.mode = ReceiveMode::kCopy}).receive_path().reason, "copy was asked for");
+
+  RuntimeOptions options;
+  EXPECT_NE(NewRuntime(options).receive_path().reason.find("no interface queue"), std::string::npos);
+  options.mode = ReceiveMode::kZeroCopy;
+  EXPECT_TRUE(absl::IsInvalidArgument(Runtime::Create(options).status()));
+
+  // Loopback cannot, whatever the kernel is; and the error says so, or that the kernel cannot.
+  options.interface_queue = InterfaceQueueOptions{.interface = "lo", .rx_queue = 0};
+  const absl::Status zero_copy = Runtime::Create(options).status();
+  EXPECT_FALSE(zero_copy.ok());
+  options.mode = ReceiveMode::kAuto;
+  const Runtime fallback = NewRuntime(options);
+  EXPECT_EQ(fallback.receive_path().kind, ReceivePathInfo::Kind::kCopy);
+  EXPECT_EQ(fallback.receive_path().reason, zero_copy.message());
+  EXPECT_FALSE(fallback.stats().interface_queue.has_value());
+}
+
+TEST(RuntimeTest, BadOptionsAreNamed) {
+  RuntimeOptions options;
+  options.submission_entries = 64;
+  options.completion_entries = 2;
+  const absl::Status status = Runtime::Create(options).status();
+  EXPECT_NE(status.message().find("completion_entries"), std::string::npos) << status;
+  options = {};
+  options.copy_pool.buffer_bytes = 1000;
+  EXPECT_NE(Runtime::Create(options).status().message().find("buffer_bytes"), std::string::npos);
+}
+
+TEST(RuntimeTest, KernelFeaturesDescribeThemselves) {
+  const KernelFeatures features = ProbeKernel();
+  EXPECT_TRUE(features.io_uring);
+  EXPECT_NE(features.Describe().find("zero-copy receive"), std::string::npos);
+  EXPECT_NE(features.zero_copy_receive, !features.reason.empty()) << features.Describe();
+}
+
+}  // namespace
+}  // namespace zcrx
