@@ -4,26 +4,35 @@
 # Part of guest/init: where everything stands when the time is up.
 
 describe_hang() { # COMMAND_PID
-  local entry pid
-  echo "--- processes (pid, parent, state, waiting in, command)"
-  for entry in /proc/[0-9]*; do
-    pid=${entry#/proc/}
-    if readlink "$entry/exe" >/dev/null 2>&1; then describe_process "$pid"; fi
+  local pid session pids=' '
+  session=$(stat_field "$1" 4)
+  echo "--- processes (pid, parent, state, system call, command)"
+  for pid in $(user_processes); do
+    describe_process "$pid"
+    # All that the command started, wherever it has been re-parented since.
+    if [[ $(stat_field "$pid" 4) == "$session" ]]; then pids+="$pid "; fi
   done
-  echo
-  echo "--- kernel stacks of the command's threads"
-  for entry in /proc/[0-9]*; do
-    pid=${entry#/proc/}
-    # All that runs in the command's session, wherever it has been re-parented.
-    if [[ $(stat_field "$pid" 4) == "$(stat_field "$1" 4)" ]]; then describe_threads "$pid"; fi
-  done
-  echo
-  echo "--- end of the kernel log, with the blocked tasks"
-  echo w >/proc/sysrq-trigger
-  dmesg | tail -n 60
-  # For the whole log only: all tasks, and what each CPU does.
+  echo "--- the kernel's log since the command started"
+  dmesg | sed -n '/zcrx: the command starts/,$p' | tail -n 60
+  # Each CPU's work, the blocked tasks, then all tasks: for the whole log. Of
+  # the latter the command's own are shown.
   echo l >/proc/sysrq-trigger
+  echo w >/proc/sysrq-trigger
   echo t >/proc/sysrq-trigger
+  echo "--- where the command's threads are in the kernel"
+  dmesg | awk -v pids="$pids" '
+    {sub(/^\[[^]]*\] ?/, "")}
+    /^task:/ {match($0, /tgid:[0-9]+/); mine = index(pids, " " substr($0, RSTART + 5, RLENGTH - 5) " ")}
+    /^[A-Za-z]/ && !/^(task:|Call Trace|Stack)/ {mine = 0}
+    mine'
+}
+
+# Without the kernel's own threads, which have no command line.
+user_processes() {
+  local entry first
+  for entry in /proc/[0-9]*; do
+    if IFS= read -rd '' first <"$entry/cmdline"; then echo "${entry#/proc/}"; fi
+  done 2>/dev/null
 }
 
 # stat_field PID N: the N-th field of /proc/PID/stat after the name, which may
@@ -36,17 +45,10 @@ stat_field() {
 }
 
 describe_process() { # PID
-  local wchan arguments
-  wchan=$(cat "/proc/$1/wchan" 2>/dev/null)
-  arguments=$(tr '\0\n' '  ' <"/proc/$1/cmdline" 2>/dev/null)
-  printf '%5d %5d %s %-24s %.100s\n' "$1" "$(stat_field "$1" 2)" \
-    "$(stat_field "$1" 1)" "${wchan:-?}" "$arguments"
-}
-
-describe_threads() { # PID
-  local task
-  for task in "/proc/$1/task/"*; do
-    printf '%s (%s) in %s\n' "${task##*/}" "$(cat "$task/comm")" "$(cat "$task/wchan")"
-    sed 's/^/    /' "$task/stack"
-  done 2>/dev/null
+  local call arguments
+  read -r call _ 2>/dev/null <"/proc/$1/syscall" || call='?'
+  # It may be gone by now (our own helpers are).
+  arguments=$({ tr '\0\n' '  ' <"/proc/$1/cmdline"; } 2>/dev/null) || return 0
+  printf '%5d %5d %s %7s  %.100s\n' "$1" "$(stat_field "$1" 2)" "$(stat_field "$1" 1)" \
+    "$call" "$arguments"
 }

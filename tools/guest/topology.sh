@@ -12,36 +12,45 @@ ZCRX_PORT=${ZCRX_PORT:-5001}
 readonly QUEUES=4
 
 make_topology() {
+  local made_a made_b
   [[ -d /sys/bus/netdevsim ]] || {
     echo "this kernel has no netdevsim" >&2
     return 1
   }
-  make_nic a "$ZCRX_IF_A" 1 10.0.0.1 fd00::1 &&
-    make_nic b "$ZCRX_IF_B" 2 10.0.0.2 fd00::2 &&
+  echo "1 1 $QUEUES" >/sys/bus/netdevsim/new_device || return
+  made_a=(/sys/bus/netdevsim/devices/netdevsim1/net/*)
+  echo "2 1 $QUEUES" >/sys/bus/netdevsim/new_device || return
+  made_b=(/sys/bus/netdevsim/devices/netdevsim2/net/*)
+  ip -batch - <<EOF || return
+link set lo up
+netns add a
+netns add b
+link set ${made_a[0]##*/} netns a name $ZCRX_IF_A
+link set ${made_b[0]##*/} netns b name $ZCRX_IF_B
+EOF
+  set_addresses a "$ZCRX_IF_A" 10.0.0.1 fd00::1 &&
+    set_addresses b "$ZCRX_IF_B" 10.0.0.2 fd00::2 &&
     link_nics || return
   [[ -z $BARE ]] || return 0
   reserve_queue
 }
 
-make_nic() { # NAMESPACE NAME ID IPV4 IPV6
-  local name
-  ip netns add "$1" &&
-    ip -n "$1" link set lo up &&
-    echo "$3 1 $QUEUES" >/sys/bus/netdevsim/new_device &&
-    name=$(ls "/sys/bus/netdevsim/devices/netdevsim$3/net") &&
-    ip link set "$name" netns "$1" name "$2" &&
-    ip -n "$1" address add "$4/24" dev "$2" &&
-    ip -n "$1" address add "$5/64" dev "$2" nodad &&
-    ip -n "$1" link set "$2" up
+set_addresses() { # NAMESPACE INTERFACE IPV4 IPV6
+  ip -n "$1" -batch - <<EOF
+link set lo up
+address add $3/24 dev $2
+address add $4/64 dev $2 nodad
+link set $2 up
+EOF
 }
 
 link_nics() {
   local index_a index_b fd_a fd_b
-  index_a=$(ip netns exec a cat "/sys/class/net/$ZCRX_IF_A/ifindex") &&
-    index_b=$(ip netns exec b cat "/sys/class/net/$ZCRX_IF_B/ifindex") &&
+  index_a=$(ip -n a -oneline link show "$ZCRX_IF_A") &&
+    index_b=$(ip -n b -oneline link show "$ZCRX_IF_B") &&
     exec {fd_a}</run/netns/a {fd_b}</run/netns/b &&
     # The kernel wants namespaces as file descriptors of the writer.
-    echo "$fd_a:$index_a $fd_b:$index_b" >/sys/bus/netdevsim/link_device &&
+    echo "$fd_a:${index_a%%:*} $fd_b:${index_b%%:*}" >/sys/bus/netdevsim/link_device &&
     exec {fd_a}<&- {fd_b}<&-
 }
 
