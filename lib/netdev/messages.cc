@@ -63,7 +63,8 @@ class Attributes {
   }
 
  private:
-  std::array<nlattr*, kMax + 1> table_ = {};
+  // Not an array: g++ 12 merges the functions of different kMax and then warns about bounds.
+  std::vector<nlattr*> table_ = std::vector<nlattr*>(kMax + 1);
 };
 
 nla_policy OfType(uint16_t type) {
