@@ -27,7 +27,10 @@ get_source() {
   (step "kernel $KERNEL (1/4) source package from Debian" "$LOG-source" source_from_debian)
   local status=$?
   if ((status)); then
-    (step "kernel $KERNEL (1/4) source from kernel.org" "$LOG-source" source_from_kernel_org)
+    (
+      need_packages curl ca-certificates
+      step "kernel $KERNEL (1/4) source from kernel.org" "$LOG-source" source_from_kernel_org
+    )
     status=$?
   fi
   set -e
@@ -107,7 +110,6 @@ list_archives() {
 # checksum of kernel.org's list; the list's PGP signature is not checked.
 source_from_kernel_org() {
   local directory=$KERNEL_DIR/kernel.org base=$KERNEL_ORG/v${KERNEL%%.*}.x file
-  need_command curl
   rm -rf "$directory"
   mkdir -p "$directory"
   cd "$directory"
@@ -124,16 +126,9 @@ source_from_kernel_org() {
   rm -rf "$directory"
 }
 
-need_command() {
-  command -v "$1" >/dev/null || {
-    echo "the program $1 is missing"
-    return 1
-  }
-}
-
 # unpack_source VERSION <TARBALL
 unpack_source() {
-  rm -rf "$SOURCE".*  "$SOURCE" "$SOURCE-new"
+  rm -rf "$SOURCE".* "$SOURCE" "$SOURCE-new"
   mkdir "$SOURCE-new"
   xz -dc -T0 | tar -x -C "$SOURCE-new" --strip-components=1 "${NOT_UNPACKED[@]}"
   [[ -e $SOURCE-new/Kbuild ]]

@@ -5,7 +5,7 @@
 # how many seconds the way to the command may take; ask_stacks_* makes a kernel
 # that does not answer any more write its tasks' stacks to the console.
 
-BOOT_LIMIT=120
+BOOT_LIMIT=60
 
 start_uml() {
   # Room for the guest's memory, on tmpfs if possible (a disk would be written
