@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -113,7 +114,12 @@ absl::Status Show(const Interface& interface, const Arguments&) {
          OrUnknown(rings->header_split_threshold).c_str(),
          OrUnknown(rings->header_split_threshold_max).c_str(), OrUnknown(rings->rx).c_str(),
          OrUnknown(rings->rx_max).c_str());
-  printf("rss %s\n", table->empty() ? "none" : absl::StrJoin(*table, ",").c_str());
+  std::map<uint32_t, size_t> shares;  // by queue
+  for (const uint32_t queue : *table) ++shares[queue];
+  printf("rss entries=%zu %s\n", table->size(),
+         absl::StrJoin(shares, " ", [](std::string* out, const auto& share) {
+           absl::StrAppend(out, "queue", share.first, "=", share.second);
+         }).c_str());
   for (const zcrx::netdev::Rule& rule : *rules) {
     printf("rule %u %s port=%s queue=%s%s%s\n", rule.id,
            !rule.tcp.has_value()          ? "other"
