@@ -193,13 +193,12 @@ uint32_t InterfaceQueue::GiveBack() {
   return refill_.Publish();
 }
 
-void InterfaceQueue::FlushRefillRing() {
-  if (!can_flush_) return;
+bool InterfaceQueue::FlushRefillRing() {
+  if (!can_flush_ || refill_.lag() == 0) return false;
   uapi::Ctrl control = {};
   control.zcrx_id = id_;
   control.op = uapi::kCtrlFlushRq;
-  // Can only fail for a wrong id; an unflushed ring is no worse than before.
-  ring_.Register(uapi::kRegisterZcrxCtrl, &control, 0);
+  return ring_.Register(uapi::kRegisterZcrxCtrl, &control, 0) >= 0;
 }
 
 InterfaceQueueStats InterfaceQueue::stats() const {

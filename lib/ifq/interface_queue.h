@@ -41,9 +41,10 @@ class InterfaceQueue {
   // the rest waits for the next time. Returns how many were given.
   uint32_t GiveBack();
 
-  // Makes the kernel take all of the refill ring now (it else does when packets
-  // come). Nothing happens on kernels before 6.19.
-  void FlushRefillRing();
+  // Makes the kernel take all of the refill ring now; it else does so when the
+  // NIC runs out of pieces. True if there was anything to take. Kernels before
+  // 6.19 cannot: then it is always false.
+  bool FlushRefillRing();
 
   BufferLedger& ledger() { return *ledger_; }
   InterfaceQueueStats stats() const;

@@ -48,6 +48,14 @@ void* MapAligned(size_t bytes, size_t alignment, int flags) {
   return reinterpret_cast<void*>(aligned);
 }
 
+absl::Status MapError(int error, size_t bytes, bool huge) {
+  if (!huge) return ErrnoStatus(error, absl::StrCat("mapping a pool region of ", bytes, " bytes"));
+  const size_t pages = bytes / kHugePageBytes;
+  return ErrnoStatus(error, absl::StrCat("mapping ", pages, " huge pages of 2 MiB; ",
+                                         error == ENOMEM ? absl::StrCat("reserve them with: sysctl vm.nr_hugepages=", pages)
+                                                         : "this kernel has none of that size (CONFIG_HUGETLBFS)"));
+}
+
 absl::Status BindToNode(void* memory, size_t bytes, int node) {
   constexpr int kMostNodes = 1024;
   constexpr int kWordBits = 64;
@@ -73,12 +81,7 @@ absl::StatusOr<PoolRegion> PoolRegion::Map(const PoolOptions& options, std::opti
   const size_t bytes = RoundUp(RoundUp(options.bytes, options.buffer_bytes), page);
   const size_t alignment = options.pages == PoolPages::kTransparentHuge ? kHugePageBytes : 0;
   void* memory = MapAligned(bytes, alignment, huge ? MAP_HUGETLB | (21 << MAP_HUGE_SHIFT) : 0);
-  if (memory == MAP_FAILED) {
-    return ErrnoStatus(errno, huge ? absl::StrCat("mapping ", bytes / kHugePageBytes,
-                                                  " huge pages of 2 MiB; reserve them with: sysctl vm.nr_hugepages=",
-                                                  bytes / kHugePageBytes)
-                                   : absl::StrCat("mapping a pool region of ", bytes, " bytes"));
-  }
+  if (memory == MAP_FAILED) return MapError(errno, bytes, huge);
   PoolRegion region(static_cast<std::byte*>(memory), bytes, options.buffer_bytes);
   // Advice only: a kernel without transparent huge pages answers EINVAL, and small pages do.
   if (options.pages == PoolPages::kTransparentHuge) madvise(memory, bytes, MADV_HUGEPAGE);

@@ -140,8 +140,9 @@ void ReceivePath::EndWaits() {
 }
 
 void ReceivePath::Flush() {
-  if (GiveBack() > 0 && !starved_.empty()) {
-    HurryGiveBack();
+  const bool gave_back = GiveBack() > 0;
+  // What was given back may have been so long ago, and not taken, as the kernel only does so when the NIC needs it.
+  if (!starved_.empty() && (Reclaim() || gave_back)) {
     for (ReceiveRequest* request : starved_) request->fruitless_waits_ = 0;
     EndWaits();
   }

@@ -92,8 +92,9 @@ class ReceivePath {
   // Gives back what has been returned; how many pieces.
   virtual uint32_t GiveBack() = 0;
 
-  // Called after pieces were given back while a request waits for one.
-  virtual void HurryGiveBack() {}
+  // While a request waits for a buffer: makes the kernel take what was given
+  // back and lies unused. True if it took anything.
+  virtual bool Reclaim() { return false; }
 
   virtual BufferLedger& ledger() = 0;
 

@@ -21,7 +21,7 @@ class ZeroCopyPath final : public ReceivePath {
   void FillRequest(io_uring_sqe& entry) override;
   BufferRecord* TakeBytes(const Completion& completion, bool& malformed) override;
   uint32_t GiveBack() override { return queue_->GiveBack(); }
-  void HurryGiveBack() override { queue_->FlushRefillRing(); }
+  bool Reclaim() override { return queue_->FlushRefillRing(); }
   BufferLedger& ledger() override { return queue_->ledger(); }
 
  private:
