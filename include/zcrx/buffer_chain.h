@@ -30,7 +30,9 @@ class BufferChain {
 
   BufferChain() = default;
   BufferChain(BufferChain&& other) noexcept
-      : buffers_(std::move(other.buffers_)), first_(std::exchange(other.first_, 0)), size_(std::exchange(other.size_, 0)) {
+      : buffers_(std::move(other.buffers_)),
+        first_(std::exchange(other.first_, 0)),
+        size_(std::exchange(other.size_, 0)) {
     other.buffers_.clear();
   }
   BufferChain& operator=(BufferChain&& other) noexcept {

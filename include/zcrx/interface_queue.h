@@ -47,7 +47,8 @@ struct InterfaceQueueOptions {
   // Index of the rx queue.
   uint32_t rx_queue = 0;
   PoolOptions pool = {};
-  // Entries of the refill ring, rounded up to a power of two, at most 32768. 0: one per piece, up to the most.
+  // Entries of the refill ring, rounded up to a power of two,
+  // at most 32768. 0: one per piece, up to the most.
   uint32_t refill_entries = 0;
   // A queue whose previous owner has just died is freed by the kernel a little
   // later, and answers EEXIST until then. Registration is retried for so long.
@@ -57,14 +58,14 @@ struct InterfaceQueueOptions {
 struct InterfaceQueueStats {
   uint64_t pool_bytes = 0;
   uint64_t pool_pieces = 0;
-  uint64_t buffers_out = 0;       // fragments given to streams and not yet given back
+  uint64_t buffers_out = 0;  // fragments given to streams and not yet given back
   uint64_t buffers_out_peak = 0;
-  uint64_t buffers_received = 0;  // fragments since registration
-  uint64_t buffers_returned = 0;  // of these, given back
-  uint64_t refill_lag = 0;        // entries of the refill ring that the kernel has not taken yet
+  uint64_t buffers_received = 0;      // fragments since registration
+  uint64_t buffers_returned = 0;      // of these, given back
+  uint64_t refill_lag = 0;            // entries of the refill ring that the kernel has not taken yet
   uint64_t refill_overflow_peak = 0;  // most returns that ever waited because the refill ring was full
-  // What the kernel counts as copied into the region (Linux >= 7.2; absent before). It does not count bytes that
-  // arrived in the linear part of a packet.
+  // What the kernel counts as copied into the region (Linux >= 7.2; absent before). It does not count bytes
+  // that arrived in the linear part of a packet.
   std::optional<uint64_t> copied_fragments;
   std::optional<uint64_t> copied_bytes;
 };

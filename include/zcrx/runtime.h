@@ -66,13 +66,13 @@ struct ReceivePathInfo {
 
 // Counts since Create().
 struct RuntimeStats {
-  uint64_t turns = 0;              // turns of the loop
-  uint64_t completions = 0;        // completions of the kernel handled
-  uint64_t bytes_received = 0;     // by all streams
+  uint64_t turns = 0;           // turns of the loop
+  uint64_t completions = 0;     // completions of the kernel handled
+  uint64_t bytes_received = 0;  // by all streams
   uint64_t fragments_received = 0;
   // Receives that the kernel ended, and that were armed again without anybody noticing,
-  uint64_t rearms_no_space = 0;    // as the completion queue was full (ENOSPC)
-  uint64_t rearms_no_buffer = 0;   // as no buffer was free to copy into (ENOMEM, ENOBUFS)
+  uint64_t rearms_no_space = 0;       // as the completion queue was full (ENOSPC)
+  uint64_t rearms_no_buffer = 0;      // as no buffer was free to copy into (ENOMEM, ENOBUFS)
   uint64_t completion_overflows = 0;  // times the completion queue had overflowed when it was looked at
   // Absent on the copy path.
   std::optional<InterfaceQueueStats> interface_queue;

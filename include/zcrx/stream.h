@@ -99,9 +99,9 @@ class SendAllAwaiter : public SendAwaiterBase {
 
 // Counts since the stream was made.
 struct StreamStats {
-  uint64_t bytes_received = 0;      // given to Receive() and ReceiveBatch()
+  uint64_t bytes_received = 0;  // given to Receive() and ReceiveBatch()
   uint64_t fragments_received = 0;
-  uint64_t bytes_sent = 0;          // taken by the kernel
+  uint64_t bytes_sent = 0;            // taken by the kernel
   uint64_t bytes_sent_zero_copy = 0;  // of these, asked to be sent out of our memory (SEND_ZC)
 };
 

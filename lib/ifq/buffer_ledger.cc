@@ -34,7 +34,8 @@ BufferLedger::~BufferLedger() {
   assert(closed_);
   // The proof: everything that went out has come back.
   for ([[maybe_unused]] const auto& slab : slabs_) {
-    for (size_t i = 0; i < kRecordsPerSlab; ++i) assert(slab[i].references.load(std::memory_order_relaxed) == 0);
+    for (size_t i = 0; i < kRecordsPerSlab; ++i)
+      assert(slab[i].references.load(std::memory_order_relaxed) == 0);
   }
 }
 
@@ -62,7 +63,8 @@ RecordQueue& BufferLedger::CollectReturned() {
   // Acquire: pairs with the release in Return(); the other threads are done with the bytes and the records.
   BufferRecord* newest = nullptr;
   // Relaxed look first: mostly there is nothing, and an exchange would dirty the cache line each turn.
-  if (foreign_.load(std::memory_order_relaxed) != nullptr) newest = foreign_.exchange(nullptr, std::memory_order_acquire);
+  if (foreign_.load(std::memory_order_relaxed) != nullptr)
+    newest = foreign_.exchange(nullptr, std::memory_order_acquire);
   BufferRecord* oldest = nullptr;
   while (newest != nullptr) {
     BufferRecord* next = std::exchange(newest->next, oldest);
@@ -103,8 +105,10 @@ void BufferLedger::Return(BufferRecord* record) {
     record->next = newest;
     // Sequentially consistent (and so release) on success: see PrepareToSleep() and CollectReturned().
     // Acquire on failure: it may be the mark, with what Close() did before.
-  } while (!foreign_.compare_exchange_weak(newest, record, std::memory_order_seq_cst, std::memory_order_acquire));
-  if (wake_wanted_.load(std::memory_order_seq_cst) && wake_wanted_.exchange(false, std::memory_order_relaxed)) {
+  } while (
+      !foreign_.compare_exchange_weak(newest, record, std::memory_order_seq_cst, std::memory_order_acquire));
+  if (wake_wanted_.load(std::memory_order_seq_cst) &&
+      wake_wanted_.exchange(false, std::memory_order_relaxed)) {
     waker_->Wake();
   }
   Unref(1);

@@ -27,7 +27,7 @@ struct BufferRecord {
   uint64_t token = 0;              // names the piece to whoever takes it back
   std::span<const std::byte> bytes;
   std::atomic<uint32_t> references = 0;
-  BufferRecord* next = nullptr;    // in the one list it is in: of a stream, returned, or free
+  BufferRecord* next = nullptr;  // in the one list it is in: of a stream, returned, or free
 };
 
 // An intrusive list, first in first out, of records.
@@ -116,7 +116,8 @@ class BufferLedger {
   // Returns of other threads, newest first; a mark once the ledger is closed.
   alignas(64) std::atomic<BufferRecord*> foreign_ = nullptr;
   std::atomic<bool> wake_wanted_ = false;
-  // One for the owner, one for each thread inside Return(), and, once closed, one for each record that is out.
+  // One for the owner, one for each thread inside Return(), and,
+  // once closed, one for each record that is out.
   std::atomic<uint64_t> references_ = 1;
 };
 

@@ -39,8 +39,9 @@ size_t RingMemoryBytes(uint32_t refill_entries) {
 
 absl::StatusOr<uint32_t> RefillEntries(const InterfaceQueueOptions& options, const PoolRegion& region) {
   if (options.refill_entries > uapi::kMaxRefillEntries) {
-    return absl::InvalidArgumentError(absl::StrCat("InterfaceQueueOptions::refill_entries is ", options.refill_entries,
-                                                   "; the kernel takes at most ", uapi::kMaxRefillEntries));
+    return absl::InvalidArgumentError(absl::StrCat("InterfaceQueueOptions::refill_entries is ",
+                                                   options.refill_entries, "; the kernel takes at most ",
+                                                   uapi::kMaxRefillEntries));
   }
   const size_t wanted = options.refill_entries != 0 ? options.refill_entries : region.pieces();
   return std::bit_ceil(static_cast<uint32_t>(std::min<size_t>(wanted, uapi::kMaxRefillEntries)));
@@ -53,8 +54,8 @@ std::optional<uint64_t> MemlockLimit() {
 }
 
 // What the NIC says of itself now. Best effort: what cannot be read stays absent.
-RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion& region, uint32_t refill_entries,
-                          const KernelFeatures& features) {
+RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion& region,
+                          uint32_t refill_entries, const KernelFeatures& features) {
   RegisterFacts facts;
   facts.interface = options.interface;
   facts.rx_queue = options.rx_queue;
@@ -90,8 +91,8 @@ InterfaceQueue::RingMemory::~RingMemory() {
   if (base != MAP_FAILED) munmap(base, bytes);
 }
 
-InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker, const KernelFeatures& features,
-                               uint32_t refill_entries)
+InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker,
+                               const KernelFeatures& features, uint32_t refill_entries)
     : ring_(ring),
       can_flush_(features.flush_refill_ring),
       has_copy_stats_(features.copy_stats),
@@ -102,7 +103,8 @@ InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Wa
 
 InterfaceQueue::~InterfaceQueue() = default;
 
-absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& ring, const InterfaceQueueOptions& options,
+absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& ring,
+                                                                         const InterfaceQueueOptions& options,
                                                                          const KernelFeatures& features,
                                                                          std::shared_ptr<Waker> waker) {
   const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
@@ -164,7 +166,8 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, uin
   auto* base = static_cast<std::byte*>(ring_memory_->base);
   const uapi::Offsets& offsets = request.offsets;
   const size_t end = offsets.rqes + request.rq_entries * sizeof(uapi::Rqe);
-  if (!std::has_single_bit(request.rq_entries) || end > stats_offset_ || offsets.head + 4 > end || offsets.tail + 4 > end) {
+  if (!std::has_single_bit(request.rq_entries) || end > stats_offset_ || offsets.head + 4 > end ||
+      offsets.tail + 4 > end) {
     return EPROTO;  // not the contract we know; writing there would corrupt memory
   }
   id_ = request.zcrx_id;
@@ -212,7 +215,8 @@ InterfaceQueueStats InterfaceQueue::stats() const {
   stats.refill_lag = refill_.lag();
   stats.refill_overflow_peak = overflow_peak_;
   if (has_copy_stats_) {
-    auto* copied = reinterpret_cast<uapi::Stats*>(static_cast<std::byte*>(ring_memory_->base) + stats_offset_);
+    auto* copied =
+        reinterpret_cast<uapi::Stats*>(static_cast<std::byte*>(ring_memory_->base) + stats_offset_);
     // Relaxed: the kernel counts while we look, and each count stands for itself.
     stats.copied_fragments = std::atomic_ref(copied->copy_count).load(std::memory_order_relaxed);
     stats.copied_bytes = std::atomic_ref(copied->copy_bytes).load(std::memory_order_relaxed);

@@ -25,7 +25,8 @@ class InterfaceQueue {
  public:
   // Maps the region and registers it. While the queue is busy it tries again,
   // for options.busy_timeout. Errors as RegisterError() has them.
-  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Register(Ring& ring, const InterfaceQueueOptions& options,
+  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Register(Ring& ring,
+                                                                  const InterfaceQueueOptions& options,
                                                                   const KernelFeatures& features,
                                                                   std::shared_ptr<Waker> waker);
   ~InterfaceQueue();

@@ -27,11 +27,13 @@ size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * u
 absl::Status CheckSizes(const PoolOptions& options) {
   if (!std::has_single_bit(options.buffer_bytes) || options.buffer_bytes < PageBytes()) {
     return absl::InvalidArgumentError(absl::StrCat("PoolOptions::buffer_bytes is ", options.buffer_bytes,
-                                                   "; it must be a power of two and at least a page (", PageBytes(), ")"));
+                                                   "; it must be a power of two and at least a page (",
+                                                   PageBytes(), ")"));
   }
   if (options.bytes < options.buffer_bytes || options.bytes > kMostBytes) {
     return absl::InvalidArgumentError(absl::StrCat("PoolOptions::bytes is ", options.bytes,
-                                                   "; it must be between one piece (", options.buffer_bytes, ") and 1 TiB"));
+                                                   "; it must be between one piece (", options.buffer_bytes,
+                                                   ") and 1 TiB"));
   }
   return absl::OkStatus();
 }
@@ -39,7 +41,8 @@ absl::Status CheckSizes(const PoolOptions& options) {
 // Maps `bytes` aligned to `alignment`, which may be more than a page.
 void* MapAligned(size_t bytes, size_t alignment, int flags) {
   const size_t slack = alignment > PageBytes() ? alignment : 0;
-  void* mapping = mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  void* mapping =
+      mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (mapping == MAP_FAILED || slack == 0) return mapping;
   const auto start = reinterpret_cast<uintptr_t>(mapping);
   const uintptr_t aligned = RoundUp(start, alignment);
@@ -51,9 +54,10 @@ void* MapAligned(size_t bytes, size_t alignment, int flags) {
 absl::Status MapError(int error, size_t bytes, bool huge) {
   if (!huge) return ErrnoStatus(error, absl::StrCat("mapping a pool region of ", bytes, " bytes"));
   const size_t pages = bytes / kHugePageBytes;
-  return ErrnoStatus(error, absl::StrCat("mapping ", pages, " huge pages of 2 MiB; ",
-                                         error == ENOMEM ? absl::StrCat("reserve them with: sysctl vm.nr_hugepages=", pages)
-                                                         : "this kernel has none of that size (CONFIG_HUGETLBFS)"));
+  return ErrnoStatus(
+      error, absl::StrCat("mapping ", pages, " huge pages of 2 MiB; ",
+                          error == ENOMEM ? absl::StrCat("reserve them with: sysctl vm.nr_hugepages=", pages)
+                                          : "this kernel has none of that size (CONFIG_HUGETLBFS)"));
 }
 
 absl::Status BindToNode(void* memory, size_t bytes, int node) {

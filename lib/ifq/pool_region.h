@@ -40,7 +40,8 @@ class PoolRegion {
   size_t pieces() const { return bytes_ / piece_bytes_; }
 
  private:
-  PoolRegion(std::byte* base, size_t bytes, size_t piece_bytes) : base_(base), bytes_(bytes), piece_bytes_(piece_bytes) {}
+  PoolRegion(std::byte* base, size_t bytes, size_t piece_bytes)
+      : base_(base), bytes_(bytes), piece_bytes_(piece_bytes) {}
 
   std::byte* base_ = nullptr;
   size_t bytes_ = 0;

@@ -25,18 +25,19 @@ struct RegisterFacts {
   uint32_t refill_entries = 0;
   bool kernel_knows_large_buffers = false;
   std::optional<uint32_t> rx_queues;
-  std::optional<bool> header_split;           // tcp-data-split is "on", not merely reported
+  std::optional<bool> header_split;  // tcp-data-split is "on", not merely reported
   std::optional<uint32_t> header_split_threshold;
   std::optional<bool> xdp_attached;
   std::optional<bool> queue_has_provider;
-  std::optional<uint64_t> memlock_limit;      // RLIMIT_MEMLOCK in bytes; absent: unlimited
+  std::optional<uint64_t> memlock_limit;  // RLIMIT_MEMLOCK in bytes; absent: unlimited
 };
 
 // The status for `error` (positive). The order of the kernel's checks is in
 // io_uring/zcrx.c:io_register_zcrx() and net/core/netdev_rx_queue.c.
 absl::Status RegisterError(int error, const RegisterFacts& facts);
 
-// Whether -EEXIST may pass by waiting: another owner of the queue may be dying. An XDP program does not go away.
+// Whether -EEXIST may pass by waiting: another owner of the queue may be dying.
+// An XDP program does not go away.
 bool WorthRetrying(int error, const RegisterFacts& facts);
 
 }  // namespace zcrx::inline v0::internal

@@ -13,8 +13,8 @@ namespace zcrx::inline v0 {
 namespace {
 
 absl::Status Invalid(std::string_view text, const char* why) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", std::string(text), "\" is not an address: ", why, "; write 10.0.0.1:7000 or [fd00::1]:7000 or :7000"));
+  return absl::InvalidArgumentError(absl::StrCat("\"", std::string(text), "\" is not an address: ", why,
+                                                 "; write 10.0.0.1:7000 or [fd00::1]:7000 or :7000"));
 }
 
 }  // namespace
@@ -27,19 +27,24 @@ absl::StatusOr<SocketAddress> SocketAddress::Parse(std::string_view text) {
   std::string host(text.substr(0, colon));
   const std::string port_text(text.substr(colon + 1));
   uint32_t port = 0;
-  if (!absl::SimpleAtoi(port_text, &port) || port > UINT16_MAX) return Invalid(text, "the port is not a number from 0 to 65535");
+  if (!absl::SimpleAtoi(port_text, &port) || port > UINT16_MAX)
+    return Invalid(text, "the port is not a number from 0 to 65535");
 
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
-  if (host.empty() || host == "*") host = "::";
-  else if (bracketed) host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string::npos) return Invalid(text, "an IPv6 address needs brackets");
+  if (host.empty() || host == "*")
+    host = "::";
+  else if (bracketed)
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string::npos)
+    return Invalid(text, "an IPv6 address needs brackets");
 
   SocketAddress address;
   if (host.find(':') == std::string::npos) {
     auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage_);
     v4->sin_family = AF_INET;
     v4->sin_port = htons(static_cast<uint16_t>(port));
-    if (bracketed || inet_pton(AF_INET, host.c_str(), &v4->sin_addr) != 1) return Invalid(text, "the host is not a numeric address");
+    if (bracketed || inet_pton(AF_INET, host.c_str(), &v4->sin_addr) != 1)
+      return Invalid(text, "the host is not a numeric address");
     return address;
   }
   auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage_);
@@ -50,7 +55,8 @@ absl::StatusOr<SocketAddress> SocketAddress::Parse(std::string_view text) {
     if (v6->sin6_scope_id == 0) return Invalid(text, "there is no interface of the name behind %");
     host.resize(percent);
   }
-  if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) != 1) return Invalid(text, "the host is not a numeric address");
+  if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) != 1)
+    return Invalid(text, "the host is not a numeric address");
   return address;
 }
 
@@ -68,7 +74,9 @@ uint16_t SocketAddress::port() const {
                                    : reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
 }
 
-socklen_t SocketAddress::length() const { return family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6); }
+socklen_t SocketAddress::length() const {
+  return family() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+}
 
 std::string SocketAddress::ToString() const {
   char host[INET6_ADDRSTRLEN] = "";

@@ -53,7 +53,8 @@ class ListenerState final : public CompletionHandler, public RuntimeResource {
     if (completion.res >= 0) {
       OnConnection(completion.res);
     } else if (completion.res != -ECONNABORTED && completion.res != -EINTR) {
-      // ECONNABORTED: that one connection ended before it was accepted. The rest is for the next Accept() to tell.
+      // ECONNABORTED: that one connection ended before it was accepted.
+      // The rest is for the next Accept() to tell.
       error_ = -completion.res;
     }
     if (waiter_ && HasSomething()) runtime_->Schedule(std::exchange(waiter_, nullptr));
@@ -151,7 +152,8 @@ absl::StatusOr<Stream> AcceptAwaiter::await_resume() {
 
 }  // namespace internal
 
-absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress& address, const ListenerOptions& options) {
+absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress& address,
+                                          const ListenerOptions& options) {
   const std::string name = absl::StrCat("listening on ", address.ToString());
   const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return ErrnoStatus(errno, name);
@@ -164,7 +166,8 @@ absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress&
   // "[::]" takes IPv4 connections as well, whatever net.ipv6.bindv6only says.
   if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   if ((options.reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
-      bind(fd, address.get(), address.length()) != 0 || listen(fd, options.backlog) != 0 || getsockname(fd, bound, &length) != 0) {
+      bind(fd, address.get(), address.length()) != 0 || listen(fd, options.backlog) != 0 ||
+      getsockname(fd, bound, &length) != 0) {
     const int error = errno;
     close(fd);
     return ErrnoStatus(error, name);

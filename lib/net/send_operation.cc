@@ -18,7 +18,8 @@ constexpr size_t kMostIovecs = 128;
 
 }  // namespace
 
-SendOperation::SendOperation(StreamState* stream, size_t size, Extent extent) : stream_(stream), extent_(extent), size_(size) {
+SendOperation::SendOperation(StreamState* stream, size_t size, Extent extent)
+    : stream_(stream), extent_(extent), size_(size) {
   if (stream_ != nullptr) stream_->AddSend();
 }
 
@@ -43,7 +44,8 @@ bool SendOperation::Start() {
   if (stream_ == nullptr || !stream_->open()) {
     Finish(ErrnoStatus(ECANCELED, "send: the stream is closed"));
   } else if (stream_->sending() != nullptr) {
-    Finish(absl::FailedPreconditionError("send: the stream is sending already; await one send before the next"));
+    Finish(
+        absl::FailedPreconditionError("send: the stream is sending already; await one send before the next"));
   } else if (size_ == 0) {
     Finish(absl::OkStatus());
   } else {

@@ -82,11 +82,13 @@ absl::StatusOr<Stream> Stream::Adopt(Runtime& runtime, int fd) {
 }
 
 internal::SendAwaiter Stream::Send(std::span<const std::byte> bytes) {
-  return internal::SendAwaiter(internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kSome));
+  return internal::SendAwaiter(
+      internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kSome));
 }
 
 internal::SendAllAwaiter Stream::SendAll(std::span<const std::byte> bytes) {
-  return internal::SendAllAwaiter(internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kAll));
+  return internal::SendAllAwaiter(
+      internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kAll));
 }
 
 internal::SendAllAwaiter Stream::SendAll(Buffer buffer) {
@@ -101,7 +103,9 @@ internal::SendAllAwaiter Stream::SendAll(BufferChain chain) {
 
 absl::Status Stream::Shutdown(Direction direction) {
   if (!is_open()) return ErrnoStatus(ECANCELED, "shutdown: the stream is closed");
-  const int how = direction == Direction::kReceive ? SHUT_RD : direction == Direction::kSend ? SHUT_WR : SHUT_RDWR;
+  const int how = direction == Direction::kReceive ? SHUT_RD
+                  : direction == Direction::kSend  ? SHUT_WR
+                                                   : SHUT_RDWR;
   return shutdown(state_->fd(), how) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "shutdown");
 }
 

@@ -35,7 +35,8 @@ absl::StatusOr<std::unique_ptr<CopyPath>> CopyPath::Create(Ring& ring, const Poo
 // -ENOBUFS: all pieces are with the application. Each that comes back can be
 // used at once, so a request waits for as long as it takes.
 CopyPath::CopyPath(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker)
-    : ReceivePath(ring, ENOBUFS, /*most_waits=*/0), ledger_(BufferLedger::Open(std::move(region), std::move(waker))) {
+    : ReceivePath(ring, ENOBUFS, /*most_waits=*/0),
+      ledger_(BufferLedger::Open(std::move(region), std::move(waker))) {
   // Rounding the region up to whole huge pages may have made more of them than can be provided.
   entries_ = std::bit_ceil(static_cast<uint32_t>(std::min(ledger_->region().pieces(), kMostPieces)));
 }
@@ -45,7 +46,8 @@ CopyPath::~CopyPath() {
 }
 
 absl::Status CopyPath::RegisterBuffers() {
-  void* memory = mmap(nullptr, ProvidedBytes(entries_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, ProvidedBytes(entries_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "mapping the ring of provided buffers");
   provided_ = static_cast<io_uring_buf_ring*>(memory);
   io_uring_buf_reg request = {};
@@ -63,8 +65,9 @@ absl::Status CopyPath::RegisterBuffers() {
 
 void CopyPath::Provide(uint16_t piece, uint32_t position) {
   const PoolRegion& region = ledger_->region();
-  io_uring_buf_ring_add(provided_, region.base() + piece * region.piece_bytes(), static_cast<unsigned>(region.piece_bytes()), piece,
-                        io_uring_buf_ring_mask(entries_), static_cast<int>(position));
+  io_uring_buf_ring_add(provided_, region.base() + piece * region.piece_bytes(),
+                        static_cast<unsigned>(region.piece_bytes()), piece, io_uring_buf_ring_mask(entries_),
+                        static_cast<int>(position));
 }
 
 void CopyPath::FillRequest(io_uring_sqe& entry) {
@@ -78,11 +81,13 @@ BufferRecord* CopyPath::TakeBytes(const Completion& completion, bool& malformed)
   if ((completion.flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
   const uint32_t piece = completion.flags >> IORING_CQE_BUFFER_SHIFT;
   const PoolRegion& region = ledger_->region();
-  if (piece >= region.pieces() || completion.res < 0 || static_cast<size_t>(completion.res) > region.piece_bytes()) {
+  if (piece >= region.pieces() || completion.res < 0 ||
+      static_cast<size_t>(completion.res) > region.piece_bytes()) {
     malformed = true;
     return nullptr;
   }
-  BufferRecord* record = ledger_->Issue(piece * region.piece_bytes(), static_cast<size_t>(completion.res), piece);
+  BufferRecord* record =
+      ledger_->Issue(piece * region.piece_bytes(), static_cast<size_t>(completion.res), piece);
   if (completion.res > 0) return record;
   // The end of the stream may come with a piece that was picked in vain.
   DropReference(record);

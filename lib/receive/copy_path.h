@@ -17,7 +17,8 @@ namespace zcrx::inline v0::internal {
 
 class CopyPath final : public ReceivePath {
  public:
-  // Errors: InvalidArgument for impossible sizes; what registering the buffer ring answers (ENOMEM, EINVAL before 5.19).
+  // Errors: InvalidArgument for impossible sizes;
+  // what registering the buffer ring answers (ENOMEM, EINVAL before 5.19).
   static absl::StatusOr<std::unique_ptr<CopyPath>> Create(Ring& ring, const PoolOptions& options,
                                                           std::shared_ptr<Waker> waker);
   ~CopyPath() override;

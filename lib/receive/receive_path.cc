@@ -18,14 +18,17 @@ absl::Status ReceiveError(int error) {
   switch (error) {
     case EFAULT:
       return ErrnoStatus(error,
-                         "receive: the socket holds data of another interface queue; the connection's packets must all arrive on "
+                         "receive: the socket holds data of another interface queue; the connection's "
+                         "packets must all arrive on "
                          "this runtime's queue (see its flow rules)");
     case EPROTONOSUPPORT:
-      return ErrnoStatus(error, "receive: zero copy works on plain TCP sockets only (no kTLS, MPTCP, sockmap)");
+      return ErrnoStatus(error,
+                         "receive: zero copy works on plain TCP sockets only (no kTLS, MPTCP, sockmap)");
     case ENOMEM:
     case ENOBUFS:
       return ErrnoStatus(error,
-                         "receive: no piece of the pool region became free to copy to; the region is too small, or buffers are "
+                         "receive: no piece of the pool region became free to copy to; the region is too "
+                         "small, or buffers are "
                          "held for too long");
     default:
       return ErrnoStatus(error, "receive");
@@ -141,7 +144,8 @@ void ReceivePath::EndWaits() {
 
 void ReceivePath::Flush() {
   const bool gave_back = GiveBack() > 0;
-  // What was given back may have been so long ago, and not taken, as the kernel only does so when the NIC needs it.
+  // What was given back may have been so long ago, and not taken,
+  // as the kernel only does so when the NIC needs it.
   if (!starved_.empty() && (Reclaim() || gave_back)) {
     for (ReceiveRequest* request : starved_) request->fruitless_waits_ = 0;
     EndWaits();

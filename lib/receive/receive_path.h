@@ -50,8 +50,8 @@ class ReceiveRequest final : public CompletionHandler {
   ReceiveSink& sink_;
   int fd_ = -1;
   State state_ = State::kIdle;
-  absl::Status cancelled_;         // not ok: how OnEnd() is to end it
-  uint32_t fruitless_waits_ = 0;   // for a buffer, since one came back
+  absl::Status cancelled_;        // not ok: how OnEnd() is to end it
+  uint32_t fruitless_waits_ = 0;  // for a buffer, since one came back
 };
 
 // All calls on the thread of the ring.
@@ -128,7 +128,7 @@ class ReceivePath {
   const int no_buffer_;
   const uint32_t most_waits_;
   std::vector<ReceiveRequest*> to_arm_;
-  std::vector<ReceiveRequest*> arming_;   // storage for Flush(), kept
+  std::vector<ReceiveRequest*> arming_;  // storage for Flush(), kept
   std::vector<ReceiveRequest*> starved_;
   Timer timer_;
   std::chrono::nanoseconds wait_ = {};

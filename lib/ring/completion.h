@@ -11,8 +11,8 @@
 namespace zcrx::inline v0::internal {
 
 struct Completion {
-  int32_t res;     // a count, or a negated errno
-  uint32_t flags;  // IORING_CQE_F_*
+  int32_t res;         // a count, or a negated errno
+  uint32_t flags;      // IORING_CQE_F_*
   uint64_t zc_offset;  // only of a RECV_ZC completion with F_MORE: area and offset of the bytes
 
   // More completions of the same request follow.

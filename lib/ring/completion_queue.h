@@ -43,9 +43,8 @@ class CompletionQueue {
       do {
         const io_uring_cqe* entry = EntryAt(head);
         const uint64_t user_data = entry->user_data;
-        const Completion completion = {.res = entry->res,
-                                       .flags = entry->flags,
-                                       .zc_offset = memory_.wide ? entry->big_cqe[0] : 0};
+        const Completion completion = {
+            .res = entry->res, .flags = entry->flags, .zc_offset = memory_.wide ? entry->big_cqe[0] : 0};
         ++head;
         ++handled;
         // Release: the entry has been read before the kernel may write it again.

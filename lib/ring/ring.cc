@@ -23,15 +23,20 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const RingOptions& options) {
     ring->ring_.ring_fd = -1;
     switch (-error) {
       case EINVAL:
-        return ErrnoStatus(EINVAL,
-                           "io_uring_setup: the kernel is older than 6.1, or the queue sizes are off (completion_entries "
-                           "must be at least submission_entries, and at most 65536)");
+        return ErrnoStatus(
+            EINVAL,
+            "io_uring_setup: the kernel is older than 6.1, or the queue sizes are off (completion_entries "
+            "must be at least submission_entries, and at most 65536)");
       case ENOSYS:
-        return ErrnoStatus(ENOSYS, "io_uring_setup: the kernel has no io_uring (CONFIG_IO_URING), or a seccomp filter hides it");
+        return ErrnoStatus(
+            ENOSYS,
+            "io_uring_setup: the kernel has no io_uring (CONFIG_IO_URING), or a seccomp filter hides it");
       case EPERM:
-        return ErrnoStatus(EPERM, "io_uring_setup: forbidden by the sysctl kernel.io_uring_disabled or a seccomp filter");
+        return ErrnoStatus(
+            EPERM, "io_uring_setup: forbidden by the sysctl kernel.io_uring_disabled or a seccomp filter");
       case ENOMEM:
-        return ErrnoStatus(ENOMEM, "io_uring_setup: no memory for the rings, or RLIMIT_MEMLOCK is too low (ulimit -l)");
+        return ErrnoStatus(
+            ENOMEM, "io_uring_setup: no memory for the rings, or RLIMIT_MEMLOCK is too low (ulimit -l)");
       default:
         return ErrnoStatus(-error, "io_uring_setup");
     }

@@ -58,17 +58,19 @@ void RuntimeCore::Spawn(Task<void> task) { RunRoot(*this, std::move(task)); }
 absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOptions& options) {
   KernelFeatures features = ProbeKernel();
   if (!features.io_uring || !features.defer_taskrun || !features.multishot_receive) {
-    return absl::UnimplementedError(absl::StrCat("zcrx needs the io_uring of Linux 6.1 or later: ", features.reason));
+    return absl::UnimplementedError(
+        absl::StrCat("zcrx needs the io_uring of Linux 6.1 or later: ", features.reason));
   }
-  absl::StatusOr<std::unique_ptr<Ring>> ring =
-      Ring::Create({.submission_entries = options.submission_entries,
-                    .completion_entries = options.completion_entries,
-                    .wide_completions = options.mode != ReceiveMode::kCopy && options.interface_queue.has_value()});
+  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(
+      {.submission_entries = options.submission_entries,
+       .completion_entries = options.completion_entries,
+       .wide_completions = options.mode != ReceiveMode::kCopy && options.interface_queue.has_value()});
   if (!ring.ok()) return ring.status();
   absl::StatusOr<std::shared_ptr<Waker>> waker = Waker::Create();
   if (!waker.ok()) return waker.status();
 
-  std::unique_ptr<RuntimeCore> core(new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
+  std::unique_ptr<RuntimeCore> core(
+      new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
   if (absl::Status opened = core->OpenReceivePath(options); !opened.ok()) return opened;
   core->waker_poll_.Arm();
   return core;
@@ -90,8 +92,8 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
     if (queue.ok()) {
       receive_path_ = std::make_unique<ZeroCopyPath>(*ring_, *std::move(queue));
       receive_path_info_ = {.kind = ReceivePathInfo::Kind::kZeroCopy,
-                            .reason = absl::StrCat("registered rx queue ", options.interface_queue->rx_queue, " of ",
-                                                   options.interface_queue->interface)};
+                            .reason = absl::StrCat("registered rx queue ", options.interface_queue->rx_queue,
+                                                   " of ", options.interface_queue->interface)};
       return absl::OkStatus();
     }
     zero_copy = queue.status();
@@ -117,7 +119,8 @@ absl::Status RuntimeCore::Run() {
 
 absl::Status RuntimeCore::RunOnce(std::chrono::nanoseconds max_wait) {
   absl::Status turned = Turn(max_wait);
-  // What the first turn made ready runs now, and what it prepared is submitted now: the caller may go and wait elsewhere.
+  // What the first turn made ready runs now, and what it prepared is submitted now:
+  // the caller may go and wait elsewhere.
   if (turned.ok()) turned = Turn(std::chrono::nanoseconds::zero());
   if (!ready_.empty() || ring_->has_prepared() || !receive_path_->PrepareToSleep()) waker_->Wake();
   return turned;
@@ -128,7 +131,8 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
   RunPosted();
   RunReady();
   receive_path_->Flush();
-  const bool idle = ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count_ == 0);
+  const bool idle =
+      ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count_ == 0);
   if (!idle || !receive_path_->PrepareToSleep()) max_wait = std::chrono::nanoseconds::zero();
   absl::Status entered = ring_->SubmitAndWait(max_wait);
   completions_ += ring_->DispatchCompletions();
@@ -136,7 +140,8 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
 }
 
 void RuntimeCore::RunReady() {
-  // Only those that are ready now: what they make ready waits for the next turn, so that I/O gets its turn as well.
+  // Only those that are ready now: what they make ready waits for the next turn,
+  // so that I/O gets its turn as well.
   std::swap(running_, ready_);
   for (const std::coroutine_handle<> coroutine : running_) coroutine.resume();
   running_.clear();

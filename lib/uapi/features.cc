@@ -50,7 +50,8 @@ void ProbeOpcodes(io_uring& ring, KernelFeatures& features) {
   // Not io_uring_get_probe_ring(): it asks for at most 256 opcodes too, but frees
   // through a function of its own; one allocation here is simpler to own.
   constexpr unsigned kOpcodes = 256;
-  std::vector<uint64_t> storage((sizeof(io_uring_probe) + kOpcodes * sizeof(io_uring_probe_op)) / sizeof(uint64_t) + 1);
+  std::vector<uint64_t> storage(
+      (sizeof(io_uring_probe) + kOpcodes * sizeof(io_uring_probe_op)) / sizeof(uint64_t) + 1);
   auto* probe = reinterpret_cast<io_uring_probe*>(storage.data());
   if (io_uring_register_probe(&ring, probe, kOpcodes) < 0) return;
   features.zero_copy_send = HasOpcode(probe, IORING_OP_SEND_ZC);
@@ -78,16 +79,18 @@ KernelFeatures ProbeKernel() {
   // -EINVAL: a kernel that does not know the flags; it may still have opcodes worth telling about.
   if (error == -EINVAL) error = io_uring_queue_init(2, &ring, 0);
   if (error < 0) {
-    features.reason = absl::StrCat("io_uring_setup: ", strerror(-error),
-                                   error == -EPERM    ? "; the sysctl kernel.io_uring_disabled or a seccomp filter forbids it"
-                                   : error == -ENOSYS ? "; the kernel was built without CONFIG_IO_URING or a seccomp filter hides it"
-                                                      : "");
+    features.reason = absl::StrCat(
+        "io_uring_setup: ", strerror(-error),
+        error == -EPERM    ? "; the sysctl kernel.io_uring_disabled or a seccomp filter forbids it"
+        : error == -ENOSYS ? "; the kernel was built without CONFIG_IO_URING or a seccomp filter hides it"
+                           : "");
     return features;
   }
   features.io_uring = true;
   ProbeOpcodes(ring, features);
   io_uring_queue_exit(&ring);
-  // The query answers even where zero-copy receive was configured out (query.c has no #ifdef): ask the opcode first.
+  // The query answers even where zero-copy receive was configured out (query.c has no #ifdef):
+  // ask the opcode first.
   if (features.zero_copy_receive) ReadQueries(features);
   features.reason = MissingMost(features);
   return features;
@@ -102,9 +105,10 @@ std::string KernelFeatures::Describe() const {
   if (copy_stats) extras.push_back("copy stats");
   const auto yes_no = [](bool has) { return has ? "yes" : "no"; };
   return absl::StrCat("io_uring yes, deferred task work ", yes_no(defer_taskrun), ", zero-copy receive ",
-                      yes_no(zero_copy_receive), extras.empty() ? "" : absl::StrCat(" (", absl::StrJoin(extras, ", "), ")"),
-                      ", multishot receive ", yes_no(multishot_receive), ", zero-copy send ", yes_no(zero_copy_send),
-                      reason.empty() ? "" : absl::StrCat("; ", reason));
+                      yes_no(zero_copy_receive),
+                      extras.empty() ? "" : absl::StrCat(" (", absl::StrJoin(extras, ", "), ")"),
+                      ", multishot receive ", yes_no(multishot_receive), ", zero-copy send ",
+                      yes_no(zero_copy_send), reason.empty() ? "" : absl::StrCat("; ", reason));
 }
 
 }  // namespace zcrx::inline v0

@@ -15,11 +15,10 @@ namespace zcrx::inline v0::uapi {
 
 // --- Numbers ---------------------------------------------------------------
 
-inline constexpr uint8_t kOpRecvZc = 58;            // since 6.15
-inline constexpr unsigned kRegisterZcrxIfq = 32;    // since 6.15
-inline constexpr unsigned kRegisterQuery = 35;      // since 6.18
-inline constexpr unsigned kRegisterZcrxCtrl = 36;   // since 6.19
-
+inline constexpr uint8_t kOpRecvZc = 58;           // since 6.15
+inline constexpr unsigned kRegisterZcrxIfq = 32;   // since 6.15
+inline constexpr unsigned kRegisterQuery = 35;     // since 6.18
+inline constexpr unsigned kRegisterZcrxCtrl = 36;  // since 6.19
 
 // The upper bits of a completion's offset name the area.
 inline constexpr unsigned kAreaShift = 48;
@@ -60,10 +59,10 @@ struct IfqReg {  // struct io_uring_zcrx_ifq_reg
   uint32_t flags;
   uint64_t area_ptr;
   uint64_t region_ptr;
-  Offsets offsets;     // out
-  uint32_t zcrx_id;    // out
-  uint32_t rx_buf_len; // reserved before 7.0
-  uint64_t event_desc; // reserved before 7.2
+  Offsets offsets;      // out
+  uint32_t zcrx_id;     // out
+  uint32_t rx_buf_len;  // reserved before 7.0
+  uint64_t event_desc;  // reserved before 7.2
   uint64_t resv[2];
 };
 
@@ -135,19 +134,20 @@ struct QueryZcrxEvent {  // struct io_uring_query_zcrx_event
 
 static_assert(sizeof(Rqe) == 16 && offsetof(Rqe, len) == 8 && offsetof(Rqe, pad) == 12);
 static_assert(sizeof(Offsets) == 32 && offsetof(Offsets, tail) == 4 && offsetof(Offsets, rqes) == 8);
-static_assert(sizeof(AreaReg) == 48 && offsetof(AreaReg, rq_area_token) == 16 && offsetof(AreaReg, flags) == 24 &&
-              offsetof(AreaReg, dmabuf_fd) == 28);
+static_assert(sizeof(AreaReg) == 48 && offsetof(AreaReg, rq_area_token) == 16 &&
+              offsetof(AreaReg, flags) == 24 && offsetof(AreaReg, dmabuf_fd) == 28);
 static_assert(sizeof(IfqReg) == 96 && offsetof(IfqReg, flags) == 12 && offsetof(IfqReg, area_ptr) == 16 &&
               offsetof(IfqReg, region_ptr) == 24 && offsetof(IfqReg, offsets) == 32 &&
               offsetof(IfqReg, zcrx_id) == 64 && offsetof(IfqReg, rx_buf_len) == 68 &&
               offsetof(IfqReg, event_desc) == 72 && offsetof(IfqReg, resv) == 80);
-static_assert(sizeof(RegionDesc) == 64 && offsetof(RegionDesc, size) == 8 && offsetof(RegionDesc, flags) == 16 &&
-              offsetof(RegionDesc, mmap_offset) == 24);
-static_assert(sizeof(EventDesc) == 96 && offsetof(EventDesc, type_mask) == 8 && offsetof(EventDesc, flags) == 12 &&
-              offsetof(EventDesc, stats_offset) == 16);
+static_assert(sizeof(RegionDesc) == 64 && offsetof(RegionDesc, size) == 8 &&
+              offsetof(RegionDesc, flags) == 16 && offsetof(RegionDesc, mmap_offset) == 24);
+static_assert(sizeof(EventDesc) == 96 && offsetof(EventDesc, type_mask) == 8 &&
+              offsetof(EventDesc, flags) == 12 && offsetof(EventDesc, stats_offset) == 16);
 static_assert(sizeof(Stats) == 16 && offsetof(Stats, copy_bytes) == 8);
 static_assert(sizeof(Ctrl) == 72 && offsetof(Ctrl, payload) == 24);
-static_assert(sizeof(QueryHeader) == 40 && offsetof(QueryHeader, query_op) == 16 && offsetof(QueryHeader, result) == 24);
+static_assert(sizeof(QueryHeader) == 40 && offsetof(QueryHeader, query_op) == 16 &&
+              offsetof(QueryHeader, result) == 24);
 static_assert(sizeof(QueryZcrx) == 40 && offsetof(QueryZcrx, nr_ctrl_opcodes) == 16 &&
               offsetof(QueryZcrx, features) == 20 && offsetof(QueryZcrx, rq_hdr_size) == 24);
 static_assert(sizeof(QueryZcrxEvent) == 48 && offsetof(QueryZcrxEvent, stats_size) == 4);

@@ -36,7 +36,8 @@ class ReceiveTest : public GuestTest {
   }
 
   static Listener Listen(Runtime& runtime, uint16_t port = ZeroCopyPort()) {
-    absl::StatusOr<Listener> listener = Listener::Create(runtime, *SocketAddress::Parse("10.0.0.1:" + std::to_string(port)));
+    absl::StatusOr<Listener> listener =
+        Listener::Create(runtime, *SocketAddress::Parse("10.0.0.1:" + std::to_string(port)));
     if (!listener.ok()) {
       ADD_FAILURE() << listener.status();
       std::abort();
@@ -101,7 +102,8 @@ TEST_F(ReceiveTest, RegionSmallerThanTheTrafficInFlight) {
   Listener listener = Listen(runtime);
   const uint64_t failures = QueueCounter(kZeroCopyQueue, "alloc_fail");
   ReceiveFromPeer(runtime, listener, 3'000'000);
-  EXPECT_GT(QueueCounter(kZeroCopyQueue, "alloc_fail"), failures) << "the region was never empty: the test tested nothing";
+  EXPECT_GT(QueueCounter(kZeroCopyQueue, "alloc_fail"), failures)
+      << "the region was never empty: the test tested nothing";
 }
 
 TEST_F(ReceiveTest, InjectedAllocationFailuresLoseNothing) {
@@ -119,7 +121,8 @@ TEST_F(ReceiveTest, TinyCompletionQueue) {
   options.completion_entries = 8;
   Runtime runtime = NewRuntime(options);
   Listener listener = Listen(runtime);
-  EXPECT_GT(ReceiveFromPeer(runtime, listener, 10'000'000).rearms_no_space, 0u) << "never full: the test tested nothing";
+  EXPECT_GT(ReceiveFromPeer(runtime, listener, 10'000'000).rearms_no_space, 0u)
+      << "never full: the test tested nothing";
 }
 
 TEST_F(ReceiveTest, TinyRefillRing) {
@@ -151,7 +154,8 @@ TEST_F(ReceiveTest, WrongQueueIsCopied) {
   constexpr size_t kBytes = 20'000'000;
   const RuntimeStats stats = ReceiveFromPeer(runtime, listener, kBytes);
   EXPECT_EQ(SplitBytes(), 0u);
-  EXPECT_GT(stats.interface_queue->copied_bytes, kBytes / 2) << "the rest came in the linear part, which is not counted";
+  EXPECT_GT(stats.interface_queue->copied_bytes, kBytes / 2)
+      << "the rest came in the linear part, which is not counted";
 }
 
 TEST_F(ReceiveTest, CopyFallbackWaitsForPieces) {
@@ -195,7 +199,8 @@ Task<void> HoldAndShuffle(Listener& listener, ContentChecker* checker) {
     // Gives back half of them, in any order, after a look whether their bytes are still what they were.
     std::shuffle(held.begin(), held.end(), random);
     for (size_t i = 0; i < held.size() / 2; ++i) {
-      EXPECT_TRUE(std::ranges::equal(held[i].first.bytes(), held[i].second)) << "a held piece was overwritten";
+      EXPECT_TRUE(std::ranges::equal(held[i].first.bytes(), held[i].second))
+          << "a held piece was overwritten";
     }
     held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(held.size() / 2));
   }

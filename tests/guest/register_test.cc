@@ -43,7 +43,9 @@ class RegisterTest : public GuestTest {
 std::string NicTool() { return std::string(getenv("ZCRX_NIC")); }
 
 // A runtime that has ended lets go of its queue a little later.
-void WaitUntilQueueIsFree() { Shell(NicTool() + " wait " + InterfaceA() + " " + std::to_string(kZeroCopyQueue) + " free 10"); }
+void WaitUntilQueueIsFree() {
+  Shell(NicTool() + " wait " + InterfaceA() + " " + std::to_string(kZeroCopyQueue) + " free 10");
+}
 
 // Runs `body` in a child process, which fails the test by its exit status.
 void InChild(const std::function<void()>& body) {
@@ -81,7 +83,8 @@ TEST_F(RegisterTest, AsAnotherUserAutoCopies) {
     const absl::StatusOr<Runtime> runtime = Runtime::Create(options);
     ASSERT_TRUE(runtime.ok()) << runtime.status();
     EXPECT_EQ(runtime->receive_path().kind, ReceivePathInfo::Kind::kCopy);
-    EXPECT_NE(runtime->receive_path().reason.find("CAP_NET_ADMIN"), std::string::npos) << runtime->receive_path().reason;
+    EXPECT_NE(runtime->receive_path().reason.find("CAP_NET_ADMIN"), std::string::npos)
+        << runtime->receive_path().reason;
   });
 }
 

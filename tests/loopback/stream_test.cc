@@ -51,8 +51,8 @@ Task<void> SendAndReceive(Runtime& runtime, SocketAddress address, const std::st
   EXPECT_EQ(stream->stats().bytes_received, out.size());
 }
 
-// Sends `bytes` to an echo server with these options, and expects them back; the server's counts. The client has a
-// runtime of its own: with one pool for both, each could wait for pieces that the other holds.
+// Sends `bytes` to an echo server with these options, and expects them back; the server's counts. The client
+// has a runtime of its own: with one pool for both, each could wait for pieces that the other holds.
 RuntimeStats EchoThrough(const RuntimeOptions& options, size_t bytes) {
   Runtime server = NewRuntime(options);
   Runtime client = NewRuntime();
@@ -75,7 +75,8 @@ TEST(StreamTest, EchoesEveryByteAndTheEnd) { EchoThrough({}, 20'000'003); }
 TEST(StreamTest, EchoThroughARegionSmallerThanTheTraffic) {
   RuntimeOptions options;
   options.copy_pool = {.bytes = 4 * 4096, .buffer_bytes = 4096};
-  EXPECT_GT(EchoThrough(options, 3'000'000).rearms_no_buffer, 0u) << "the region was never exhausted: the test tested nothing";
+  EXPECT_GT(EchoThrough(options, 3'000'000).rearms_no_buffer, 0u)
+      << "the region was never exhausted: the test tested nothing";
 }
 
 TEST(StreamTest, TinyCompletionQueueLosesNothing) {
@@ -83,7 +84,8 @@ TEST(StreamTest, TinyCompletionQueueLosesNothing) {
   options.submission_entries = 2;
   options.completion_entries = 4;
   options.copy_pool = {.bytes = 256 * 4096, .buffer_bytes = 4096};
-  EXPECT_GT(EchoThrough(options, 5'000'000).completion_overflows, 0u) << "the queue never overflowed: the test tested nothing";
+  EXPECT_GT(EchoThrough(options, 5'000'000).completion_overflows, 0u)
+      << "the queue never overflowed: the test tested nothing";
 }
 
 TEST(StreamTest, HalfCloseLeavesTheOtherDirectionOpen) {

@@ -25,9 +25,15 @@ TEST(SocketAddressTest, NoHostMeansAnyOfBothFamilies) {
 
 TEST(SocketAddressTest, SaysWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
-      {"", "no port"},           {"10.0.0.1", "no port"},           {"10.0.0.1:", "not a number"},
-      {"10.0.0.1:65536", "65535"}, {"10.0.0.1:-1", "not a number"},   {"fd00::1:80", "brackets"},
-      {"host:80", "not a numeric"}, {"[10.0.0.1]:80", "not a numeric"}, {"[fe80::1%nosuchif]:1", "no interface"},
+      {"", "no port"},
+      {"10.0.0.1", "no port"},
+      {"10.0.0.1:", "not a number"},
+      {"10.0.0.1:65536", "65535"},
+      {"10.0.0.1:-1", "not a number"},
+      {"fd00::1:80", "brackets"},
+      {"host:80", "not a numeric"},
+      {"[10.0.0.1]:80", "not a numeric"},
+      {"[fe80::1%nosuchif]:1", "no interface"},
       {"[fd00::zz]:1", "not a numeric"},
   };
   for (const auto& [text, words] : cases) {

@@ -14,7 +14,8 @@ constexpr uint32_t kSize = 4;
 // The kernel's side of a completion ring in plain memory.
 class KernelSide {
  public:
-  KernelSide(uint32_t start, bool wide) : head(start), tail(start), wide_(wide), slots_(kSize * (wide ? 32 : 16) / 8) {}
+  KernelSide(uint32_t start, bool wide)
+      : head(start), tail(start), wide_(wide), slots_(kSize * (wide ? 32 : 16) / 8) {}
 
   CompletionQueue::Memory memory() {
     return {.head = &head, .tail = &tail, .entries = entry(0), .size = kSize, .wide = wide_};
@@ -33,7 +34,9 @@ class KernelSide {
   uint32_t tail;
 
  private:
-  io_uring_cqe* entry(uint32_t slot) { return reinterpret_cast<io_uring_cqe*>(&slots_[slot * (wide_ ? 4 : 2)]); }
+  io_uring_cqe* entry(uint32_t slot) {
+    return reinterpret_cast<io_uring_cqe*>(&slots_[slot * (wide_ ? 4 : 2)]);
+  }
 
   bool wide_;
   std::vector<uint64_t> slots_;

@@ -148,7 +148,8 @@ TEST(LedgerTest, ReturnWakesAnOwnerThatAskedForIt) {
   EXPECT_FALSE(Awake(*waker)) << "one wake-up is enough";
 }
 
-// 8 threads return what the owner issues, out of order, while it goes on. Every fragment comes back exactly once.
+// 8 threads return what the owner issues, out of order, while it goes on.
+// Every fragment comes back exactly once.
 TEST(LedgerTest, EightThreadsReturn) {
   constexpr int kThreads = 8;
   constexpr uint64_t kBuffers = 200'000;

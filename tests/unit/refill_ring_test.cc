@@ -17,7 +17,9 @@ class KernelSide {
  public:
   explicit KernelSide(uint32_t start) : head(start), tail(start) {}
 
-  RefillRing::Memory memory() { return {.head = &head, .tail = &tail, .entries = entries.data(), .size = kSize}; }
+  RefillRing::Memory memory() {
+    return {.head = &head, .tail = &tail, .entries = entries.data(), .size = kSize};
+  }
 
   uint32_t visible() const { return tail - head; }
 
@@ -86,7 +88,8 @@ TEST_P(RefillRingTest, OrderHoldsOverManyRounds) {
   EXPECT_GT(next_out, 4000u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Counters, RefillRingTest, testing::Values(0u, UINT32_MAX - 3, UINT32_MAX, 0x7ffffffcu));
+INSTANTIATE_TEST_SUITE_P(Counters, RefillRingTest,
+                         testing::Values(0u, UINT32_MAX - 3, UINT32_MAX, 0x7ffffffcu));
 
 }  // namespace
 }  // namespace zcrx::internal

@@ -38,7 +38,9 @@ class SyntheticKernel {
   CompletionQueue::Memory completions() {
     return {.head = &cq_head_, .tail = &cq_tail_, .entries = Cqe(0), .size = kCompletions, .wide = true};
   }
-  RefillRing::Memory refills() { return {.head = &rq_head_, .tail = &rq_tail_, .entries = rqes_.data(), .size = kRefills}; }
+  RefillRing::Memory refills() {
+    return {.head = &rq_head_, .tail = &rq_tail_, .entries = rqes_.data(), .size = kRefills};
+  }
 
   // Receives up to `count` packets, as far as there are pieces and room for completions.
   uint64_t Receive(uint64_t count) {
@@ -88,7 +90,8 @@ TEST(SyntheticRingTest, TenMillionBuffers) {
   SyntheticKernel kernel;
   CompletionQueue completions(kernel.completions());
   RefillRing refill(kernel.refills());
-  const auto ledger = BufferLedger::Open(*PoolRegion::Map({.bytes = kPieces * kPieceBytes}, std::nullopt), *Waker::Create());
+  const auto ledger =
+      BufferLedger::Open(*PoolRegion::Map({.bytes = kPieces * kPieceBytes}, std::nullopt), *Waker::Create());
 
   std::minstd_rand random(1);
   std::vector<Buffer> held;  // by a slow application, which drops them in any order
@@ -103,13 +106,15 @@ TEST(SyntheticRingTest, TenMillionBuffers) {
 
     BufferChain chain;
     completions.Drain([&](uint64_t, const Completion& completion) {
-      BufferRecord* record = ledger->Issue(completion.zc_offset, static_cast<uint32_t>(completion.res), completion.zc_offset);
+      BufferRecord* record =
+          ledger->Issue(completion.zc_offset, static_cast<uint32_t>(completion.res), completion.zc_offset);
       chain.Append(Buffer(record->bytes, record));
     });
     ASSERT_EQ(chain.buffer_count(), turn);
     while (!chain.empty()) {
       Buffer buffer = chain.PopFront();
-      ASSERT_EQ(buffer.size(), 1 + static_cast<size_t>(buffer.data() - ledger->region().base()) / kPieceBytes);
+      ASSERT_EQ(buffer.size(),
+                1 + static_cast<size_t>(buffer.data() - ledger->region().base()) / kPieceBytes);
       if (random() % 4 == 0) held.push_back(std::move(buffer));
     }
     while (held.size() > kPieces / 2 || (!held.empty() && random() % 8 != 0)) {

@@ -60,7 +60,9 @@ Task<void> PassGate(Gate* gate, int* steps) {
 TEST(TaskTest, IsLazy) {
   int steps = 0;
   Gate gate;
-  { const Task<void> never_awaited = PassGate(&gate, &steps); }
+  {
+    const Task<void> never_awaited = PassGate(&gate, &steps);
+  }
   EXPECT_EQ(steps, 0);
 }
 
@@ -134,7 +136,9 @@ Task<void> Holds(std::unique_ptr<CountsDestruction> held, Gate* gate) {
 TEST(TaskTest, UnawaitedTaskDestroysItsParameters) {
   int destroyed = 0;
   Gate gate;
-  { const Task<void> task = Holds(std::make_unique<CountsDestruction>(&destroyed), &gate); }
+  {
+    const Task<void> task = Holds(std::make_unique<CountsDestruction>(&destroyed), &gate);
+  }
   EXPECT_EQ(destroyed, 1);
   Task<void> first = Holds(std::make_unique<CountsDestruction>(&destroyed), &gate);
   first = Holds(std::make_unique<CountsDestruction>(&destroyed), &gate);

@@ -23,8 +23,9 @@ struct RecyclingAllocator {
   using value_type = T;
 
   RecyclingAllocator() = default;
+  // Allocators rebind.
   template <typename U>
-  RecyclingAllocator(const RecyclingAllocator<U>&) {}  // NOLINT(google-explicit-constructor): allocators rebind
+  RecyclingAllocator(const RecyclingAllocator<U>&) {}  // NOLINT(google-explicit-constructor)
 
   T* allocate(size_t count) { return static_cast<T*>(RecycledStorage(count * sizeof(T))); }
   void deallocate(T* storage, size_t count) noexcept { RecycleStorage(storage, count * sizeof(T)); }
