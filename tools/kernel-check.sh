@@ -12,12 +12,10 @@ check() {
   set_names
   need_packages "${BUILD_PACKAGES[@]}" perl sparse
   ((${#PATCHES[@]})) || die "kernel-patches/linux-$KERNEL has no patches"
-  lock "kernel-$KERNEL"
+  # A tree of its own, in which only the touched directories are built.
+  set_kind "$KIND-check"
+  lock "kernel-$KERNEL-$KIND"
   get_source
-  # A build of its own, of the touched directories only.
-  BUILD=$KERNEL_DIR/build-$KIND-check
-  LOG=$LOG-check
-  set_make
   local count=${#PATCHES[@]} n patch_file directories
   for ((n = 1; n <= count; n++)); do
     patch_file=${PATCHES[n - 1]}
@@ -47,14 +45,14 @@ touched_directories() { # PATCH...
 
 build_directories() { # DIRECTORY...
   (($#)) || return 0
-  "${MAKE[@]}" KCFLAGS=-Werror "$@"
+  kernel_make KCFLAGS=-Werror "$@"
 }
 
 # Complaints about files that the series does not touch are not ours.
 sparse_directories() { # DIRECTORY...
   (($#)) || return 0
   local output=$LOG-sparse.all
-  "${MAKE[@]}" C=2 KCFLAGS=-Werror "$@" >"$output" 2>&1 || {
+  kernel_make C=2 KCFLAGS=-Werror "$@" >"$output" 2>&1 || {
     tail -n 40 "$output"
     return 1
   }

@@ -4,10 +4,11 @@
 # Part of tools/kernel: where the source comes from, and how the series gets
 # onto it. Uses KERNEL, KERNEL_DIR, SOURCE and LOG of tools/kernel.
 #
-#   $SOURCE           the tree, with the series applied
-#   $SOURCE.version   what it is; written last, so its presence means "whole"
-#   $SOURCE.original  the files the series touches, as they were
-#   $SOURCE.touched   their names
+#   $PRISTINE           the source as it came, shared by all kinds of kernel
+#   $KERNEL_DIR/version what it is; written last, so its presence means "whole"
+#   $SOURCE             one kind's tree with the series applied: hard links to
+#                       the pristine files, save for those the series touches
+#   $SOURCE.touched     their names
 
 # A local mirror of kernel.org may be named here.
 KERNEL_ORG=${ZCRX_KERNEL_ORG:-https://cdn.kernel.org/pub/linux/kernel}
@@ -17,7 +18,14 @@ readonly NOT_UNPACKED=(--exclude='*/drivers/gpu/drm/amd/*.[ch]'
   --exclude='*/arch/*/boot/dts/*' --exclude='*/Documentation/translations')
 
 get_source() {
-  [[ ! -e $SOURCE.version ]] || return 0
+  lock "source-$KERNEL"
+  have_source || fetch_source
+  unlock "source-$KERNEL"
+}
+
+have_source() { [[ -e $KERNEL_DIR/version && -e $PRISTINE/Kbuild ]]; }
+
+fetch_source() {
   mkdir -p "$KERNEL_DIR"
   local free
   free=$(df -Pk "$KERNEL_DIR" | awk 'NR == 2 {print int($4 / 1024)}')
@@ -128,12 +136,12 @@ source_from_kernel_org() {
 
 # unpack_source VERSION <TARBALL
 unpack_source() {
-  rm -rf "$SOURCE".* "$SOURCE" "$SOURCE-new"
-  mkdir "$SOURCE-new"
-  xz -dc -T0 | tar -x -C "$SOURCE-new" --strip-components=1 "${NOT_UNPACKED[@]}"
-  [[ -e $SOURCE-new/Kbuild ]]
-  mv "$SOURCE-new" "$SOURCE"
-  echo "$1" >"$SOURCE.version"
+  rm -rf "$KERNEL_DIR/version" "$PRISTINE" "$PRISTINE-new"
+  mkdir "$PRISTINE-new"
+  xz -dc -T0 | tar -x -C "$PRISTINE-new" --strip-components=1 "${NOT_UNPACKED[@]}"
+  [[ -e $PRISTINE-new/Kbuild ]]
+  mv "$PRISTINE-new" "$PRISTINE"
+  echo "$1" >"$KERNEL_DIR/version"
 }
 
 # apply_series PATCH...: makes $SOURCE the pristine tree plus these patches.
@@ -142,26 +150,30 @@ unpack_source() {
 # rebuilds what has changed and nothing else.
 apply_series() {
   local stage=$SOURCE.stage file patch_file
+  if [[ ! -e $SOURCE ]]; then
+    rm -rf "$SOURCE.new" "$SOURCE.touched"
+    cp -al "$PRISTINE" "$SOURCE.new"
+    mv "$SOURCE.new" "$SOURCE"
+  fi
   rm -rf "$stage"
-  mkdir -p "$stage" "$SOURCE.original"
+  mkdir -p "$stage"
+  # What this series touches and what earlier ones did. Written before the tree
+  # changes: whenever we are interrupted, the list names all that may differ.
   touch "$SOURCE.touched"
-  cat "$@" </dev/null |
-    sed -nE 's#^(---|\+\+\+) [ab]/([^[:space:]]+).*#\2#p' >"$SOURCE.touched.new"
-  sort -u -o "$SOURCE.touched.new" "$SOURCE.touched.new"
-  # Originals first, all of them, before anything in the tree changes. A file
-  # that an earlier series already touched is known, present or not.
-  comm -13 "$SOURCE.touched" "$SOURCE.touched.new" | while read -r file; do
-    copy_if_there "$SOURCE/$file" "$SOURCE.original/$file"
-  done
-  sort -u "$SOURCE.touched" "$SOURCE.touched.new" >"$SOURCE.touched.both"
-  mv "$SOURCE.touched.both" "$SOURCE.touched"
+  {
+    cat "$SOURCE.touched"
+    cat "$@" </dev/null | sed -nE 's#^(---|\+\+\+) [ab]/([^[:space:]]+).*#\2#p'
+  } | sort -u >"$SOURCE.touched.new"
+  mv "$SOURCE.touched.new" "$SOURCE.touched"
   while read -r file; do
-    copy_if_there "$SOURCE.original/$file" "$stage/$file"
+    [[ -e $PRISTINE/$file ]] || continue
+    mkdir -p "$(dirname "$stage/$file")"
+    cp "$PRISTINE/$file" "$stage/$file"
   done <"$SOURCE.touched"
   for patch_file; do
     echo "-- ${patch_file##*/}"
     patch -d "$stage" -p1 --fuzz=0 --no-backup-if-mismatch -f <"$patch_file" || {
-      echo "PATCH ${patch_file##*/} DOES NOT APPLY to $(cat "$SOURCE.version")"
+      echo "PATCH ${patch_file##*/} DOES NOT APPLY to $(cat "$KERNEL_DIR/version")"
       return 1
     }
   done
@@ -171,15 +183,11 @@ apply_series() {
     elif ! cmp -s "$stage/$file" "$SOURCE/$file"; then
       echo "   changed: $file"
       mkdir -p "$(dirname "$SOURCE/$file")"
+      # A new file in its place: writing into a hard link would change the
+      # pristine tree.
       cp "$stage/$file" "$SOURCE/$file.new"
       mv "$SOURCE/$file.new" "$SOURCE/$file"
     fi
   done <"$SOURCE.touched"
-  rm -rf "$stage" "$SOURCE.touched.new"
-}
-
-copy_if_there() {
-  [[ -e $1 ]] || return 0
-  mkdir -p "$(dirname "$2")"
-  cp -p "$1" "$2"
+  rm -rf "$stage"
 }

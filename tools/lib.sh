@@ -109,8 +109,11 @@ step_monitor() {
 
 # --- One at a time ---------------------------------------------------------
 
-# lock NAME: held until this process ends, so that two runs on one machine do
-# not build the same thing twice: the second waits, then finds it done.
+declare -A LOCK_FDS=()
+
+# lock NAME: held until unlock or until this process ends, so that two runs on
+# one machine do not build the same thing twice: the second waits, then finds it
+# done.
 lock() {
   local fd
   mkdir -p "$ZCRX_CACHE_DIR/locks"
@@ -119,6 +122,12 @@ lock() {
     say "another run works on $1: waiting for it"
     flock "$fd"
   fi
+  LOCK_FDS[$1]=$fd
+}
+
+unlock() {
+  local fd=${LOCK_FDS[$1]}
+  exec {fd}>&-
 }
 
 # --- Debian packages -------------------------------------------------------
