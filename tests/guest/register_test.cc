@@ -156,6 +156,8 @@ TEST_F(RegisterTest, XdpProgramAttached) {
   load.prog_type = BPF_PROG_TYPE_XDP;
   load.insns = reinterpret_cast<uint64_t>(pass.data());
   load.insn_cnt = pass.size();
+  // The kernel attaches nothing else to an interface with header split.
+  load.prog_flags = BPF_F_XDP_HAS_FRAGS;
   load.license = reinterpret_cast<uint64_t>("Apache-2.0");
   const int program = static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load)));
   ASSERT_GE(program, 0) << "loading an XDP program: " << strerror(errno);

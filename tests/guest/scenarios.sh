@@ -1,0 +1,157 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Part of tests/guest/run: the example server and an independent client that
+# verifies every byte, as processes. Each function scenario_NAME is a test; it
+# fails if any command of it does.
+
+KNOBS=/sys/kernel/debug/netdevsim/netdevsim1/ports/0/rx
+
+# start_server OPTION...: in namespace a; returns once it serves.
+start_server() {
+  : >"$WORK/server"
+  ip netns exec a "$BUILD/examples/zcrx_echo_server" --interface="$ZCRX_IF_A" --queue=1 \
+    --port="$ZCRX_PORT" --stats_interval=0 "$@" >"$WORK/server" 2>&1 &
+  SERVER=$!
+  for _ in {1..300}; do
+    if grep -q '^listening on' "$WORK/server"; then return; fi
+    kill -0 "$SERVER"
+    sleep 0.1
+  done
+  echo "the server did not come up"
+  return 1
+}
+
+# stop_server: gracefully; its summary is in $WORK/server.
+stop_server() {
+  kill -INT "$SERVER"
+  wait "$SERVER"
+  grep '^summary' "$WORK/server"
+}
+
+load() {
+  ip netns exec b "$BUILD/examples/zcrx_load" --address=10.0.0.1 --port="$ZCRX_PORT" "$@"
+}
+
+# summary NAME: a number of the server's summary.
+summary() {
+  grep -oE "\\b$1=[0-9]+" "$WORK/server" | cut -d= -f2
+}
+
+# counter QUEUE NAME: of the test NIC.
+counter() {
+  grep "^q$1 " "$KNOBS/queues" | grep -oE "\\b$2 [0-9]+" | cut -d' ' -f2
+}
+
+# expect A OP B WHAT
+expect() {
+  test "$1" "$2" "$3" || {
+    echo "expected $4: $1 $2 $3"
+    return 1
+  }
+}
+
+scenario_echo_one_connection() {
+  start_server --mode=zero-copy
+  load --message_bytes=1-300000 --total_bytes=60000000
+  stop_server
+  expect "$(summary bytes_zero_copy)" -ge 60000000 "all bytes zero-copy"
+  expect "$(summary bytes_copied)" -eq 0 "no byte copied"
+  expect "$(summary failed)" -eq 0 "no failed connection"
+}
+
+scenario_echo_64_connections() {
+  start_server --mode=zero-copy
+  load --connections=64 --message_bytes=1-60000 --total_bytes=60000000
+  stop_server
+  expect "$(summary connections)" -eq 64 "64 connections"
+  expect "$(summary bytes_copied)" -eq 0 "no byte copied"
+}
+
+scenario_echo_over_ipv6() {
+  start_server --mode=zero-copy
+  ip netns exec b "$BUILD/examples/zcrx_load" --address=fd00::1 --port="$ZCRX_PORT" \
+    --message_bytes=1-60000 --total_bytes=10000000
+  stop_server
+  expect "$(summary bytes_copied)" -eq 0 "no byte copied"
+}
+
+scenario_echo_with_unsplit_packets() {
+  echo 5 >"$KNOBS/unsplit_every"
+  start_server --mode=zero-copy
+  load --connections=4 --message_bytes=1-100000 --total_bytes=20000000
+  stop_server
+  expect "$(summary bytes_copied)" -gt 0 "some bytes copied"
+  expect "$(summary bytes_zero_copy)" -gt 0 "some bytes zero-copy"
+}
+
+scenario_echo_from_the_wrong_queue() {
+  local split
+  # Everything to queue 0; put back below.
+  ip netns exec a ethtool -K "$ZCRX_IF_A" ntuple off
+  start_server --mode=zero-copy
+  split=$(counter 1 split_bytes)
+  load --connections=4 --message_bytes=1-100000 --total_bytes=20000000
+  stop_server
+  ip netns exec a ethtool -K "$ZCRX_IF_A" ntuple on
+  restore_rules
+  expect "$(counter 1 split_bytes)" -eq "$split" "nothing came by the registered queue"
+  expect "$(summary bytes_copied)" -gt 0 "bytes were copied"
+}
+
+restore_rules() {
+  # Switching ntuple off may have removed them.
+  if ! ip netns exec a "$ZCRX_NIC" show "$ZCRX_IF_A" | grep -q '^rule .*tcp4'; then
+    ip netns exec a "$ZCRX_NIC" rule "$ZCRX_IF_A" tcp4 "$ZCRX_PORT" 1
+    ip netns exec a "$ZCRX_NIC" rule "$ZCRX_IF_A" tcp6 "$ZCRX_PORT" 1
+  fi
+}
+
+scenario_echo_in_copy_mode() {
+  start_server --mode=copy
+  load --connections=4 --message_bytes=1-100000 --total_bytes=20000000
+  stop_server
+  expect "$(summary bytes_zero_copy)" -eq 0 "nothing zero-copy"
+}
+
+# kill -9 under traffic; the next server takes the queue over without anybody waiting by hand.
+scenario_kill_and_restart() {
+  local round client
+  for round in 1 2 3; do
+    start_server --mode=zero-copy
+    load --connections=8 --duration=60s >"$WORK/load" 2>&1 &
+    client=$!
+    # Until traffic really flows.
+    local before
+    before=$(counter 1 split_bytes)
+    for _ in {1..100}; do
+      if (($(counter 1 split_bytes) > before + 1000000)); then break; fi
+      sleep 0.1
+    done
+    expect "$(counter 1 split_bytes)" -gt $((before + 1000000)) "traffic in round $round"
+    kill -KILL "$SERVER"
+    wait "$SERVER" || true
+    start_server --mode=zero-copy
+    # The client must have noticed that its connections broke.
+    if wait "$client"; then
+      echo "the client did not notice that the server was killed"
+      return 1
+    fi
+    load --message_bytes=1-100000 --total_bytes=5000000
+    stop_server
+    expect "$(summary bytes_copied)" -eq 0 "no byte copied after the restart"
+  done
+}
+
+scenario_auto_mode_on_an_interface_that_cannot() {
+  ip netns exec a "$BUILD/examples/zcrx_echo_server" --interface=lo --queue=0 --port=7999 --mode=auto \
+    --stats_interval=0 >"$WORK/server" 2>&1 &
+  SERVER=$!
+  for _ in {1..100}; do
+    if grep -q '^listening on' "$WORK/server"; then break; fi
+    sleep 0.1
+  done
+  grep -q 'receive path: copy because .*DMA device' "$WORK/server"
+  ip netns exec a "$BUILD/examples/zcrx_load" --address=127.0.0.1 --port=7999 --total_bytes=10000000
+  stop_server
+}
