@@ -116,7 +116,9 @@ absl::Status ErrnoStatus(int error, std::string_view message) {
   if (error == 0) return absl::OkStatus();
   absl::Status status(CodeOf(error),
                       absl::StrCat(absl::string_view(message.data(), message.size()), ": ", strerror(error)));
-  status.SetPayload(kErrnoPayload, absl::Cord(absl::StrCat(error)));
+  // By a string_view: Cord's constructor from std::string is a template, whose name clang and the g++ that
+  // built Abseil mangle differently.
+  status.SetPayload(kErrnoPayload, absl::Cord(absl::string_view(absl::StrCat(error))));
   return status;
 }
 
