@@ -47,9 +47,9 @@ ask_stacks_uml() {
 }
 
 start_qemu() {
-  local accelerator=(-accel kvm -cpu host) channel
+  local accelerator=(-accel kvm -cpu host)
   if ! (: <>/dev/kvm) 2>/dev/null; then
-    accelerator=(-accel tcg,thread=multi -cpu max)
+    accelerator=(-accel "tcg,thread=multi" -cpu max)
     # Emulated, and the debug kernel is ten times slower still.
     BOOT_LIMIT=240
   fi

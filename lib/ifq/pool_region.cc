@@ -45,10 +45,11 @@ void* MapAligned(size_t bytes, size_t alignment, int flags) {
       mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (mapping == MAP_FAILED || slack == 0) return mapping;
   const auto start = reinterpret_cast<uintptr_t>(mapping);
-  const uintptr_t aligned = RoundUp(start, alignment);
-  if (aligned > start) munmap(mapping, aligned - start);
-  if (start + slack > aligned) munmap(reinterpret_cast<void*>(aligned + bytes), start + slack - aligned);
-  return reinterpret_cast<void*>(aligned);
+  const size_t before = RoundUp(start, alignment) - start;
+  std::byte* aligned = static_cast<std::byte*>(mapping) + before;
+  if (before > 0) munmap(mapping, before);
+  if (before < slack) munmap(aligned + bytes, slack - before);
+  return aligned;
 }
 
 absl::Status MapError(int error, size_t bytes, bool huge) {

@@ -31,12 +31,13 @@ absl::StatusOr<SocketAddress> SocketAddress::Parse(std::string_view text) {
     return Invalid(text, "the port is not a number from 0 to 65535");
 
   const bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
-  if (host.empty() || host == "*")
+  if (host.empty() || host == "*") {
     host = "::";
-  else if (bracketed)
+  } else if (bracketed) {
     host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string::npos)
+  } else if (host.find(':') != std::string::npos) {
     return Invalid(text, "an IPv6 address needs brackets");
+  }
 
   SocketAddress address;
   if (host.find(':') == std::string::npos) {

@@ -56,6 +56,7 @@ namespace {
 
 template <typename Call>
 absl::StatusOr<SocketAddress> AddressBy(Call&& call, int fd) {
+  if (fd < 0) return ErrnoStatus(EBADF, "the stream's address");
   sockaddr_storage storage;
   socklen_t length = sizeof(storage);
   auto* address = reinterpret_cast<sockaddr*>(&storage);

@@ -136,6 +136,8 @@ absl::StatusOr<RingSettings> ParseRings(const Payload& reply) {
     case ETHTOOL_TCP_DATA_SPLIT_ENABLED:
       rings.header_split = HeaderSplit::kEnabled;
       break;
+    default:
+      break;
   }
   return rings;
 }

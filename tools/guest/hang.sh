@@ -29,9 +29,9 @@ describe_hang() { # COMMAND_PID
 
 # Without the kernel's own threads, which have no command line.
 user_processes() {
-  local entry first
+  local entry
   for entry in /proc/[0-9]*; do
-    if IFS= read -rd '' first <"$entry/cmdline"; then echo "${entry#/proc/}"; fi
+    if IFS= read -rd '' _ <"$entry/cmdline"; then echo "${entry#/proc/}"; fi
   done 2>/dev/null
 }
 
