@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Proves the package by small programs of a user that build with it, and run.
+#
+# usage: package_test.sh install|subdirectory BUILD COMPILER [LAUNCHER]
+#   install        what BUILD installs, a static library
+#   subdirectory   zcrx inside another project, and the shared library
+set -euo pipefail
+
+readonly BUILD=$2 COMPILER=$3 LAUNCHER=${4:-}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+work=$(mktemp -d "${TMPDIR:-/tmp}/zcrx-package.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+  echo "FAILED: $1" >&2
+  exit 1
+}
+
+# quiet COMMAND...: its output matters only if it fails.
+quiet() {
+  "$@" >"$work/output" 2>&1 || {
+    cat "$work/output" >&2
+    fail "$*"
+  }
+}
+
+run_user() { # PROGRAM TEXT
+  "$1" >"$work/output" 2>&1 || {
+    cat "$work/output" >&2
+    fail "$2: the program ended with status $?"
+  }
+  grep -qx 'echo: hello, zcrx' "$work/output" || fail "$2: no echo"
+  echo "ok  $2"
+}
+
+# configure SOURCE BUILD OPTION...
+configure() {
+  local source=$1 build=$2
+  shift 2
+  quiet cmake -S "$source" -B "$build" -G Ninja -DCMAKE_CXX_COMPILER="$COMPILER" \
+    ${LAUNCHER:+"-DCMAKE_CXX_COMPILER_LAUNCHER=$LAUNCHER"} "$@"
+}
+
+by_find_package() { # PREFIX TEXT
+  configure "$here/installed" "$work/found-$2" "-DCMAKE_PREFIX_PATH=$1"
+  quiet cmake --build "$work/found-$2"
+  run_user "$work/found-$2/user" "find_package, $2 library"
+}
+
+pkg_config() { # PREFIX ARGUMENT...
+  local directory
+  directory=$(dirname "$(find "$1" -name zcrx.pc)")
+  shift
+  PKG_CONFIG_PATH=$directory pkg-config "$@" zcrx
+}
+
+by_pkg_config() { # PREFIX TEXT
+  local flags
+  read -ra flags <<<"$(pkg_config "$1" --cflags --libs)"
+  quiet "$COMPILER" -std=c++20 "$here/main.cc" -o "$work/by-pkg-config" "${flags[@]}"
+  LD_LIBRARY_PATH=$(pkg_config "$1" --variable=libdir) run_user "$work/by-pkg-config" "pkg-config, $2 library"
+}
+
+# Every header that is installed compiles by itself, twice included, without a warning.
+headers_alone() { # PREFIX
+  local header flags count=0
+  read -ra flags <<<"$(pkg_config "$1" --cflags)"
+  while read -r header; do
+    printf '#include "%s"\n#include "%s"\n' "$header" "$header" >"$work/alone.cc"
+    quiet "$COMPILER" -std=c++20 -Wall -Wextra -Werror -fsyntax-only "${flags[@]}" "$work/alone.cc"
+    count=$((count + 1))
+  done < <(cd "$1/include" && find zcrx -name '*.h' | sort)
+  # As many as in the repository, and version.h.
+  local expected
+  expected=$(($(find "$here/../../include" -name '*.h' | wc -l) + 1))
+  ((count == expected)) || fail "$count headers are installed, not $expected"
+  [[ -e $1/include/zcrx/version.h ]] || fail "no version.h"
+  echo "ok  $count headers, each by itself"
+}
+
+# Nothing of this build's directories, of its flags or of its inner targets.
+nothing_leaks() { # PREFIX
+  local found
+  found=$(grep -rnE --include='*.cmake' --include='*.pc' -e '-W|-fsanitize|zcrx_[a-z]' "$1" || true)
+  found+=$(grep -rnF --include='*.cmake' --include='*.pc' --include='*.h' \
+    -e "$(cd "$here/../.." && pwd -P)" -e "$BUILD" "$1" || true)
+  [[ -z $found ]] || fail "the package tells of its build: $found"
+  echo "ok  nothing of the build leaks"
+}
+
+check_prefix() { # PREFIX TEXT
+  nothing_leaks "$1"
+  by_find_package "$1" "$2"
+  by_pkg_config "$1" "$2"
+}
+
+test_install() {
+  # A prefix that nobody configured: the package can be moved.
+  quiet cmake --install "$BUILD" --prefix "$work/prefix"
+  [[ -n $(find "$work/prefix" -name libzcrx.a) ]] || fail "no libzcrx.a"
+  check_prefix "$work/prefix" static
+  headers_alone "$work/prefix"
+  # One minor version on, the API is another.
+  sed 's/zcrx 0\.1/zcrx 0.2/; s|\.\./main|'"$here"'/main|' "$here/installed/CMakeLists.txt" >"$work/CMakeLists.txt"
+  if cmake -S "$work" -B "$work/later" -G Ninja -DCMAKE_CXX_COMPILER="$COMPILER" \
+    "-DCMAKE_PREFIX_PATH=$work/prefix" >"$work/output" 2>&1; then
+    fail "find_package(zcrx 0.2) takes this version"
+  fi
+  grep -q 'zcrxConfig.cmake, version: 0.1' "$work/output" || fail "find_package(zcrx 0.2) fails for another reason"
+  echo "ok  another minor version is refused"
+}
+
+test_subdirectory() {
+  configure "$here/subdirectory" "$work/whole" -DCMAKE_BUILD_TYPE=Debug
+  quiet cmake --build "$work/whole" -j 2
+  run_user "$work/whole/user" "add_subdirectory, static library"
+  # The same objects again, linked as a shared library.
+  configure "$here/subdirectory" "$work/whole" -DBUILD_SHARED_LIBS=ON -DZCRX_INSTALL=ON
+  quiet cmake --build "$work/whole" -j 2
+  run_user "$work/whole/user" "add_subdirectory, shared library"
+  quiet cmake --install "$work/whole" --prefix "$work/prefix"
+  [[ -n $(find "$work/prefix" -name libzcrx.so) ]] || fail "no libzcrx.so"
+  check_prefix "$work/prefix" shared
+  # A program needs nothing but the library itself.
+  if pkg_config "$work/prefix" --libs | grep -qE 'uring|lnl'; then
+    fail "zcrx.pc makes a program link what the shared library has linked"
+  fi
+}
+
+case $1 in
+  install | subdirectory) "test_$1" ;;
+  *) fail "what is '$1'?" ;;
+esac
