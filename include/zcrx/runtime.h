@@ -79,7 +79,8 @@ struct RuntimeStats {
 };
 
 // Movable. Create, use and destroy it on one thread: the kernel accepts requests
-// of the ring's own thread only. Post() and Stop() may be called on any thread.
+// of the ring's own thread only. Post() and Stop() may be called on any thread,
+// while the runtime exists.
 class Runtime {
  public:
   // Creates the ring and registers the interface queue, if asked to. Blocks for

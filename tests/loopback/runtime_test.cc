@@ -52,6 +52,7 @@ TEST(RuntimeTest, StopFromAnotherThread) {
   runtime.Spawn(AcceptForever(runtime, &cancelled));
   std::jthread stopper([&] { runtime.Stop(); });
   EXPECT_TRUE(runtime.Run().ok());
+  stopper.join();  // the runtime must outlive the call of Stop()
   EXPECT_EQ(runtime.task_count(), 1u) << "stopping ends the loop, not the tasks";
   runtime = NewRuntime();
   EXPECT_EQ(cancelled, 1) << "the end of the runtime cancels them";
