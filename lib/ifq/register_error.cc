@@ -23,7 +23,8 @@ std::string InvalidArgument(const RegisterFacts& facts) {
   }
   if (facts.header_split_threshold.value_or(0) != 0) {
     return absl::StrCat("header/data split has a threshold of ", *facts.header_split_threshold,
-                        " bytes, it must be 0; fix: ethtool -G ", nic, " hds-thresh 0");
+                        " bytes, it must be 0; fix: ethtool -G ", nic,
+                        " hds-thresh 0, with an ethtool that knows it (6.14 does not)");
   }
   if (facts.buffer_bytes != facts.page_bytes) {
     return absl::StrCat("pieces of ", facts.buffer_bytes, " bytes are refused",
@@ -35,7 +36,7 @@ std::string InvalidArgument(const RegisterFacts& facts) {
   return absl::StrCat(
       "the kernel refuses the request; the usual cause: header/data split was not set, even if the driver "
       "reports it as its default; fix: ethtool -G ",
-      nic, " tcp-data-split on hds-thresh 0");
+      nic, " tcp-data-split on");
 }
 
 std::string NotSupported(const RegisterFacts& facts) {

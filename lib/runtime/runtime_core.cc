@@ -84,7 +84,8 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   if (options.mode == ReceiveMode::kCopy) {
     receive_path_info_.reason = "copy was asked for";
   } else if (!options.interface_queue.has_value()) {
-    zero_copy = absl::InvalidArgumentError("no interface queue was given (RuntimeOptions::interface_queue)");
+    zero_copy = absl::InvalidArgumentError(
+        "no interface queue was given; fix: name interface and rx queue in RuntimeOptions::interface_queue");
   } else if (!features_.zero_copy_receive) {
     zero_copy = absl::UnimplementedError(features_.reason);
   } else {
