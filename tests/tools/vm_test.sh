@@ -122,25 +122,26 @@ trouble() {
   expect "a panic is told apart" 121 'THE GUEST DIED' 'Kernel panic'
 }
 
-# An interrupted run leaves neither processes nor files.
-interrupt() {
-  # Its own process group, as a terminal would give it.
+# A run that is ended leaves neither processes nor files.
+interrupt() { # SIGNAL STATUS
+  # A session of its own: whatever is left of it can be found.
   setsid "$vm" run --bare "${options[@]}" -- sh -c 'echo up; sleep 999' \
     >"$work/out" 2>"$work/err" &
-  local pid=$! tries=0
+  local pid=$! tries=0 run_dir
   until grep -q up "$work/out" || ((++tries > 120)); do sleep 1; done
-  local run_dir
-  run_dir=$(ls -d "$(tr '\0' '\n' </proc/"$(pgrep -P "$pid" -f zcrx_run= | head -n 1)"/cmdline |
-    grep -oE 'zcrx_run=[^ ]*' | cut -d= -f2)")
-  kill -TERM "$pid"
+  run_dir=$(pgrep -P "$pid" -a -f zcrx_run= | grep -oE 'zcrx_run=[^ ]*' | head -n 1 | cut -d= -f2)
+  kill "-$1" "$pid"
   status=0
-  wait "$pid" || status=$?
-  sleep 1
-  verdict "interrupted: nothing is left" "$(
-    [[ $status == 143 ]] || echo "status $status"
+  { wait "$pid" || status=$?; } 2>/dev/null
+  # After kill -9 it is the watcher that notices.
+  sleep 4
+  verdict "ended by SIG$1: nothing is left" "$(
+    [[ $status == "$2" ]] || echo "status $status"
     [[ -n $run_dir ]] || echo "never came up"
     [[ ! -e $run_dir ]] || echo "$run_dir is left"
-    pgrep -f "zcrx_run=$run_dir" || true
+    # A dead one may wait for a slow process 1 to collect it.
+    pgrep -a -s "$pid" | grep -v defunct || true
+    pgrep -a -f "zcrx_run=$run_dir" || true
   )"
 }
 
@@ -158,7 +159,8 @@ below_tmp
 output_is_live
 time_limit
 trouble
-interrupt
+interrupt TERM 143
+interrupt KILL 137
 test_nics
 echo "vm_test $machine: $passed passed, $failed failed"
 ((failed == 0))
