@@ -37,7 +37,7 @@ fetch_source() {
   if ((status)); then
     (
       need_packages curl ca-certificates
-      step "kernel $KERNEL (1/4) source from kernel.org" "$LOG-source" source_from_kernel_org
+      step "kernel $KERNEL (1/4) source from kernel.org" "$LOG-source-kernel.org" source_from_kernel_org
     )
     status=$?
   fi
