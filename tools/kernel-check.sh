@@ -19,9 +19,9 @@ check() {
   local count=${#PATCHES[@]} n patch_file directories
   for ((n = 1; n <= count; n++)); do
     patch_file=${PATCHES[n - 1]}
+    step "check ($n/$count) ${patch_file##*/}: applies" "$LOG-patch" apply_series "${PATCHES[@]:0:n}"
     step "check ($n/$count) ${patch_file##*/}: checkpatch.pl --strict" "$LOG-checkpatch" \
       checkpatch "$patch_file"
-    step "check ($n/$count) ${patch_file##*/}: applies" "$LOG-patch" apply_series "${PATCHES[@]:0:n}"
     if ((n == 1)); then step "check: configure" "$LOG-config" configure; fi
     mapfile -t directories < <(touched_directories "$patch_file")
     step "check ($n/$count) ${patch_file##*/}: builds ${directories[*]}" "$LOG-build" \

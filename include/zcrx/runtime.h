@@ -78,9 +78,9 @@ struct RuntimeStats {
   std::optional<InterfaceQueueStats> interface_queue;
 };
 
-// Movable. Create, use and destroy it on one thread: the kernel accepts requests
-// of the ring's own thread only. Post() and Stop() may be called on any thread,
-// while the runtime exists.
+// Movable while no task, listener or stream refers to it. Create, use and destroy it on one thread: the
+// kernel accepts requests of the ring's own thread only. Post() and Stop() may be called on any thread, while
+// the runtime exists.
 class Runtime {
  public:
   // Creates the ring and registers the interface queue, if asked to. Blocks for

@@ -15,7 +15,14 @@ absl::StatusOr<Runtime> Runtime::Create(const RuntimeOptions& options) {
 
 Runtime::Runtime(std::unique_ptr<internal::RuntimeCore> core) : core_(std::move(core)) {}
 Runtime::Runtime(Runtime&&) noexcept = default;
-Runtime& Runtime::operator=(Runtime&&) noexcept = default;
+Runtime& Runtime::operator=(Runtime&& other) noexcept {
+  if (this == &other) return *this;
+  // Before the pointer changes: tasks that see the end of the old runtime may use it, and must not get the
+  // new one.
+  if (core_ != nullptr) core_->End();
+  core_ = std::move(other.core_);
+  return *this;
+}
 Runtime::~Runtime() = default;
 
 void Runtime::Spawn(Task<void> task) { core_->Spawn(std::move(task)); }

@@ -211,7 +211,10 @@ void RuntimeCore::Detach(RuntimeResource* resource) {
   resource->previous_ = resource->next_ = nullptr;
 }
 
-RuntimeCore::~RuntimeCore() {
+RuntimeCore::~RuntimeCore() { End(); }
+
+void RuntimeCore::End() {
+  if (shutting_down_) return;
   if (receive_path_ != nullptr) Shutdown();
   // Tasks that wait for something that is not ours. None of them is in the middle of an operation.
   while (roots_ != nullptr) std::coroutine_handle<RootTask::promise_type>::from_promise(*roots_).destroy();

@@ -72,6 +72,9 @@ class RuntimeCore {
   size_t task_count() const { return task_count_; }
   RuntimeStats stats() const;
 
+  // What the destructor does, while the tasks can still reach this by their Runtime. Once is enough.
+  void End();
+
  private:
   // A spawned task: owns itself, and is in a list, so that it can be destroyed with the runtime.
   struct RootTask {

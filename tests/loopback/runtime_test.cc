@@ -58,6 +58,19 @@ TEST(RuntimeTest, StopFromAnotherThread) {
   EXPECT_EQ(cancelled, 1) << "the end of the runtime cancels them";
 }
 
+// A task that starts only when its runtime ends, by being assigned to, meets the old one and not the new.
+TEST(RuntimeTest, TaskThatStartsAtTheEndIsCancelled) {
+  Runtime runtime = NewRuntime();
+  int cancelled = 0;
+  runtime.Spawn(AcceptForever(runtime, &cancelled));
+  runtime.Stop();
+  EXPECT_TRUE(runtime.Run().ok());
+  EXPECT_EQ(cancelled, 0);
+  runtime = NewRuntime();
+  EXPECT_EQ(cancelled, 1);
+  EXPECT_EQ(runtime.task_count(), 0u);
+}
+
 TEST(RuntimeTest, PostedFunctionsRunInOrderOnTheRuntimesThread) {
   Runtime runtime = NewRuntime();
   int cancelled = 0;

@@ -22,10 +22,11 @@ namespace zcrx::internal {
 namespace {
 
 #ifdef __SANITIZE_THREAD__
-constexpr uint64_t kBuffers = 100'000;  // one thread: nothing for it to find, and slow
+constexpr uint64_t kBuffers = 200'000;  // one thread: nothing for it to find, and slow
 #else
 constexpr uint64_t kBuffers = 10'000'000;
 #endif
+constexpr uint64_t kWarmUp = 100'000;
 constexpr uint32_t kPieces = 1024;
 constexpr uint32_t kPieceBytes = 4096;
 constexpr uint32_t kCompletions = 256;
@@ -104,7 +105,7 @@ TEST(SyntheticRingTest, TenMillionBuffers) {
   uint64_t warm_allocations = 0;
   uint64_t waited = 0;
   while (received < kBuffers) {
-    if (received < kBuffers / 100) warm_allocations = AllocationCount();
+    if (received < kWarmUp) warm_allocations = AllocationCount();
     const uint64_t turn = kernel.Receive(1 + random() % 200);
     received += turn;
 
