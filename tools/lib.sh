@@ -64,12 +64,13 @@ STEP_PROGRESS=
 # function; it runs in a subshell with "set -e" in force, so call step() plainly
 # and not behind "if" or "||", which would switch that off.
 step() {
-  local text=$1 log=$2 began=$SECONDS monitor status
+  # Taken here: in the background command it would be that command's own.
+  local text=$1 log=$2 began=$SECONDS ours=$BASHPID monitor status
   shift 2
   mkdir -p "$(dirname "$log")"
   : >"$log"
   if [[ ! -t 2 ]]; then say "$text ..."; fi
-  step_monitor "$text" "$log" "$began" "$BASHPID" &
+  step_monitor "$text" "$log" "$began" "$ours" &
   monitor=$!
   set +e
   (
