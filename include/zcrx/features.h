@@ -11,7 +11,6 @@
 #ifndef ZCRX_FEATURES_H_
 #define ZCRX_FEATURES_H_
 
-#include <cstdint>
 #include <string>
 
 namespace zcrx::inline v0 {
@@ -37,8 +36,6 @@ struct KernelFeatures {
   bool large_buffers = false;
   // The kernel counts what it had to copy: struct zcrx_stats (7.2).
   bool copy_stats = false;
-  // Bytes before the first entry of the refill ring, with their alignment; 0 where unknown.
-  uint32_t refill_header_bytes = 0;
   // What is missing most, in words; empty if nothing is.
   std::string reason;
 

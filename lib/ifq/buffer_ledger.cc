@@ -120,9 +120,8 @@ void BufferLedger::Close() {
   closed_ = true;
   // Release: shows returning threads the line above. Acquire: as in CollectReturned().
   BufferRecord* foreign = foreign_.exchange(&closed_mark, std::memory_order_acq_rel);
-  uint64_t came_back = 0;
+  uint64_t came_back = returned_.size();
   for (; foreign != nullptr; foreign = foreign->next) ++came_back;
-  for (; !returned_.empty(); returned_.Pop()) ++came_back;
   Unref(came_back + 1);
 }
 

@@ -35,7 +35,9 @@ class RecordQueue {
  public:
   bool empty() const { return first_ == nullptr; }
   BufferRecord* front() const { return first_; }
+  uint64_t size() const { return size_; }
   void Push(BufferRecord* record) {
+    ++size_;
     record->next = nullptr;
     (first_ == nullptr ? first_ : last_->next) = record;
     last_ = record;
@@ -43,10 +45,12 @@ class RecordQueue {
   BufferRecord* Pop() {
     BufferRecord* record = first_;
     first_ = record->next;
+    --size_;
     return record;
   }
 
  private:
+  uint64_t size_ = 0;
   BufferRecord* first_ = nullptr;
   BufferRecord* last_ = nullptr;
 };
@@ -89,6 +93,8 @@ class BufferLedger {
 
   // Fragments issued and not settled.
   uint64_t out() const { return issued_ - settled_; }
+  // Of these, collected and not settled.
+  uint64_t returned() const { return returned_.size(); }
   uint64_t out_peak() const { return out_peak_; }
   uint64_t issued() const { return issued_; }
   uint64_t settled() const { return settled_; }

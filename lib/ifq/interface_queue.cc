@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ifq/interface_queue.h"
 
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,9 +12,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/ifq/give_back.h"
 #include "lib/ifq/register_error.h"
 #include "lib/netdev/interface.h"
-#include "lib/netdev/queues.h"
 #include "lib/netdev/rings.h"
 #include "lib/uapi/zcrx.h"
 #include "zcrx/status.h"
@@ -24,18 +22,11 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
-size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
-
 // Room for the refill ring's head and tail before its entries. Kernels use 64 to
 // 128 bytes; where the entries really start is in the offsets they return.
 size_t HeaderBytes() { return PageBytes(); }
 
 size_t StatsOffset(uint32_t refill_entries) { return HeaderBytes() + refill_entries * sizeof(uapi::Rqe); }
-
-size_t RingMemoryBytes(uint32_t refill_entries) {
-  const size_t page = PageBytes();
-  return (StatsOffset(refill_entries) + sizeof(uapi::Stats) + page - 1) / page * page;
-}
 
 absl::StatusOr<uint32_t> RefillEntries(const InterfaceQueueOptions& options, const PoolRegion& region) {
   if (options.refill_entries > uapi::kMaxRefillEntries) {
@@ -82,15 +73,6 @@ RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion
 
 }  // namespace
 
-InterfaceQueue::RingMemory::RingMemory(size_t size)
-    : base(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), bytes(size) {
-  if (base != MAP_FAILED) madvise(base, bytes, MADV_DONTFORK);
-}
-
-InterfaceQueue::RingMemory::~RingMemory() {
-  if (base != MAP_FAILED) munmap(base, bytes);
-}
-
 InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker,
                                const KernelFeatures& features, uint32_t refill_entries)
     : ring_(ring),
@@ -98,7 +80,7 @@ InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Wa
       has_copy_stats_(features.copy_stats),
       knows_large_buffers_(features.large_buffers),
       stats_offset_(StatsOffset(refill_entries)),
-      ring_memory_(std::make_unique<RingMemory>(RingMemoryBytes(refill_entries))),
+      ring_memory_(Mapping::Map(stats_offset_ + sizeof(uapi::Stats))),
       ledger_(BufferLedger::Open(std::move(region), std::move(waker))) {}
 
 InterfaceQueue::~InterfaceQueue() = default;
@@ -116,7 +98,7 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
 
   std::unique_ptr<InterfaceQueue> queue(
       new InterfaceQueue(ring, *std::move(region), std::move(waker), features, *refill_entries));
-  if (queue->ring_memory_->base == MAP_FAILED) return ErrnoStatus(ENOMEM, "mapping the refill ring");
+  if (queue->ring_memory_.empty()) return ErrnoStatus(ENOMEM, "mapping the refill ring");
 
   const auto deadline = std::chrono::steady_clock::now() + options.busy_timeout;
   auto pause = std::chrono::milliseconds(2);
@@ -143,8 +125,8 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, uin
   area.len = region.bytes();
 
   uapi::RegionDesc memory = {};
-  memory.user_addr = reinterpret_cast<uint64_t>(ring_memory_->base);
-  memory.size = ring_memory_->bytes;
+  memory.user_addr = reinterpret_cast<uint64_t>(ring_memory_.base());
+  memory.size = ring_memory_.bytes();
   memory.flags = uapi::kRegionTypeUser;
 
   uapi::EventDesc events = {};
@@ -163,7 +145,7 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, uin
   const int result = ring_.Register(uapi::kRegisterZcrxIfq, &request, 1);
   if (result < 0) return -result;
 
-  auto* base = static_cast<std::byte*>(ring_memory_->base);
+  std::byte* base = ring_memory_.base();
   const uapi::Offsets& offsets = request.offsets;
   const size_t end = offsets.rqes + request.rq_entries * sizeof(uapi::Rqe);
   if (!std::has_single_bit(request.rq_entries) || end > stats_offset_ || offsets.head + 4 > end ||
@@ -187,13 +169,9 @@ BufferRecord* InterfaceQueue::Receive(uint64_t offset, uint32_t length) {
 }
 
 uint32_t InterfaceQueue::GiveBack() {
-  RecordQueue& returned = ledger_->CollectReturned();
-  while (!returned.empty() && refill_.Stage(returned.front()->token)) ledger_->Settle(returned.Pop());
-  // Rare: the ring is smaller than what came back. The walk is as long as what waits.
-  uint64_t waiting = 0;
-  for (const BufferRecord* record = returned.front(); record != nullptr; record = record->next) ++waiting;
-  overflow_peak_ = std::max(overflow_peak_, waiting);
-  return refill_.Publish();
+  const uint32_t given = internal::GiveBack(*ledger_, refill_);
+  overflow_peak_ = std::max(overflow_peak_, ledger_->returned());
+  return given;
 }
 
 bool InterfaceQueue::FlushRefillRing() {
@@ -215,8 +193,7 @@ InterfaceQueueStats InterfaceQueue::stats() const {
   stats.refill_lag = refill_.lag();
   stats.refill_overflow_peak = overflow_peak_;
   if (has_copy_stats_) {
-    auto* copied =
-        reinterpret_cast<uapi::Stats*>(static_cast<std::byte*>(ring_memory_->base) + stats_offset_);
+    auto* copied = reinterpret_cast<uapi::Stats*>(ring_memory_.base() + stats_offset_);
     // Relaxed: the kernel counts while we look, and each count stands for itself.
     stats.copied_fragments = std::atomic_ref(copied->copy_count).load(std::memory_order_relaxed);
     stats.copied_bytes = std::atomic_ref(copied->copy_bytes).load(std::memory_order_relaxed);

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
+#include "lib/ifq/mapping.h"
 #include "lib/ring/refill_ring.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
@@ -51,14 +52,6 @@ class InterfaceQueue {
   InterfaceQueueStats stats() const;
 
  private:
-  // Anonymous memory that the refill ring lives in; the kernel pins it.
-  struct RingMemory {
-    explicit RingMemory(size_t size);
-    ~RingMemory();
-    void* base;
-    size_t bytes;
-  };
-
   InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker, const KernelFeatures& features,
                  uint32_t refill_entries);
 
@@ -70,7 +63,7 @@ class InterfaceQueue {
   const bool has_copy_stats_;
   const bool knows_large_buffers_;
   const size_t stats_offset_;
-  std::unique_ptr<RingMemory> ring_memory_;
+  Mapping ring_memory_;  // of the refill ring and the kernel's counts
   BufferLedger::Handle ledger_;
   RefillRing refill_;
   uint32_t id_ = 0;

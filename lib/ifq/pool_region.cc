@@ -9,6 +9,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "zcrx/status.h"
@@ -19,10 +20,6 @@ namespace {
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 // IORING_REGISTER_ZCRX_IFQ takes areas of at most 1 TiB.
 constexpr size_t kMostBytes = size_t{1} << 40;
-
-size_t PageBytes() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
-
-size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 absl::Status CheckSizes(const PoolOptions& options) {
   if (!std::has_single_bit(options.buffer_bytes) || options.buffer_bytes < PageBytes()) {
@@ -36,20 +33,6 @@ absl::Status CheckSizes(const PoolOptions& options) {
                                                    ") and 1 TiB"));
   }
   return absl::OkStatus();
-}
-
-// Maps `bytes` aligned to `alignment`, which may be more than a page.
-void* MapAligned(size_t bytes, size_t alignment, int flags) {
-  const size_t slack = alignment > PageBytes() ? alignment : 0;
-  void* mapping =
-      mmap(nullptr, bytes + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
-  if (mapping == MAP_FAILED || slack == 0) return mapping;
-  const auto start = reinterpret_cast<uintptr_t>(mapping);
-  const size_t before = RoundUp(start, alignment) - start;
-  std::byte* aligned = static_cast<std::byte*>(mapping) + before;
-  if (before > 0) munmap(mapping, before);
-  if (before < slack) munmap(aligned + bytes, slack - before);
-  return aligned;
 }
 
 absl::Status MapError(int error, size_t bytes, bool huge) {
@@ -85,22 +68,15 @@ absl::StatusOr<PoolRegion> PoolRegion::Map(const PoolOptions& options, std::opti
   const size_t page = options.pages == PoolPages::kNormal ? PageBytes() : kHugePageBytes;
   const size_t bytes = RoundUp(RoundUp(options.bytes, options.buffer_bytes), page);
   const size_t alignment = options.pages == PoolPages::kTransparentHuge ? kHugePageBytes : 0;
-  void* memory = MapAligned(bytes, alignment, huge ? MAP_HUGETLB | (21 << MAP_HUGE_SHIFT) : 0);
-  if (memory == MAP_FAILED) return MapError(errno, bytes, huge);
-  PoolRegion region(static_cast<std::byte*>(memory), bytes, options.buffer_bytes);
+  Mapping memory = Mapping::Map(bytes, alignment, huge ? MAP_HUGETLB | (21 << MAP_HUGE_SHIFT) : 0);
+  if (memory.empty()) return MapError(errno, bytes, huge);
   // Advice only: a kernel without transparent huge pages answers EINVAL, and small pages do.
-  if (options.pages == PoolPages::kTransparentHuge) madvise(memory, bytes, MADV_HUGEPAGE);
-  // The kernel pins the region; a fork would have to copy all of it for a child that has no use for it.
-  madvise(memory, bytes, MADV_DONTFORK);
+  if (options.pages == PoolPages::kTransparentHuge) madvise(memory.base(), bytes, MADV_HUGEPAGE);
 
   if (const std::optional<int> node = options.numa_node.has_value() ? options.numa_node : nic_node) {
-    if (absl::Status bound = BindToNode(memory, bytes, *node); !bound.ok()) return bound;
+    if (absl::Status bound = BindToNode(memory.base(), bytes, *node); !bound.ok()) return bound;
   }
-  return region;
-}
-
-PoolRegion::~PoolRegion() {
-  if (base_ != nullptr) munmap(base_, bytes_);
+  return PoolRegion(std::move(memory), options.buffer_bytes);
 }
 
 }  // namespace zcrx::inline v0::internal

@@ -28,7 +28,6 @@ struct RegisterFacts {
   std::optional<bool> header_split;  // tcp-data-split is "on", not merely reported
   std::optional<uint32_t> header_split_threshold;
   std::optional<bool> xdp_attached;
-  std::optional<bool> queue_has_provider;
   std::optional<uint64_t> memlock_limit;  // RLIMIT_MEMLOCK in bytes; absent: unlimited
 };
 

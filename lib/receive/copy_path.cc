@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/receive/copy_path.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
 #include <cerrno>
@@ -16,8 +14,6 @@ namespace {
 constexpr uint16_t kBufferGroup = 0;
 // Limit of IORING_REGISTER_PBUF_RING.
 constexpr size_t kMostPieces = 32768;
-
-size_t ProvidedBytes(uint32_t entries) { return entries * sizeof(io_uring_buf); }
 
 }  // namespace
 
@@ -41,17 +37,11 @@ CopyPath::CopyPath(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker)
   entries_ = std::bit_ceil(static_cast<uint32_t>(std::min(ledger_->region().pieces(), kMostPieces)));
 }
 
-CopyPath::~CopyPath() {
-  if (provided_ != nullptr) munmap(provided_, ProvidedBytes(entries_));
-}
-
 absl::Status CopyPath::RegisterBuffers() {
-  void* memory =
-      mmap(nullptr, ProvidedBytes(entries_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return ErrnoStatus(errno, "mapping the ring of provided buffers");
-  provided_ = static_cast<io_uring_buf_ring*>(memory);
+  memory_ = Mapping::Map(entries_ * sizeof(io_uring_buf));
+  if (memory_.empty()) return ErrnoStatus(errno, "mapping the ring of provided buffers");
   io_uring_buf_reg request = {};
-  request.ring_addr = reinterpret_cast<uint64_t>(memory);
+  request.ring_addr = reinterpret_cast<uint64_t>(memory_.base());
   request.ring_entries = entries_;
   request.bgid = kBufferGroup;
   if (const int result = ring_.Register(IORING_REGISTER_PBUF_RING, &request, 1); result < 0) {
@@ -59,13 +49,13 @@ absl::Status CopyPath::RegisterBuffers() {
   }
   const auto pieces = static_cast<uint32_t>(std::min(ledger_->region().pieces(), kMostPieces));
   for (uint32_t piece = 0; piece < pieces; ++piece) Provide(static_cast<uint16_t>(piece), piece);
-  io_uring_buf_ring_advance(provided_, static_cast<int>(pieces));
+  io_uring_buf_ring_advance(provided(), static_cast<int>(pieces));
   return absl::OkStatus();
 }
 
 void CopyPath::Provide(uint16_t piece, uint32_t position) {
   const PoolRegion& region = ledger_->region();
-  io_uring_buf_ring_add(provided_, region.base() + piece * region.piece_bytes(),
+  io_uring_buf_ring_add(provided(), region.base() + piece * region.piece_bytes(),
                         static_cast<unsigned>(region.piece_bytes()), piece, io_uring_buf_ring_mask(entries_),
                         static_cast<int>(position));
 }
@@ -103,7 +93,7 @@ uint32_t CopyPath::GiveBack() {
     ledger_->Settle(record);
   }
   // Stores the tail with release, once: the entries are written before the kernel sees them.
-  if (count > 0) io_uring_buf_ring_advance(provided_, static_cast<int>(count));
+  if (count > 0) io_uring_buf_ring_advance(provided(), static_cast<int>(count));
   return count;
 }
 

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "lib/ifq/mapping.h"
 #include "lib/receive/receive_path.h"
 #include "lib/ring/waker.h"
 
@@ -21,7 +22,6 @@ class CopyPath final : public ReceivePath {
   // what registering the buffer ring answers (ENOMEM, EINVAL before 5.19).
   static absl::StatusOr<std::unique_ptr<CopyPath>> Create(Ring& ring, const PoolOptions& options,
                                                           std::shared_ptr<Waker> waker);
-  ~CopyPath() override;
 
  protected:
   void FillRequest(io_uring_sqe& entry) override;
@@ -34,10 +34,12 @@ class CopyPath final : public ReceivePath {
 
   absl::Status RegisterBuffers();
   void Provide(uint16_t piece, uint32_t position);
+  // The ring by which the kernel gets its buffers.
+  io_uring_buf_ring* provided() { return reinterpret_cast<io_uring_buf_ring*>(memory_.base()); }
 
   BufferLedger::Handle ledger_;
-  io_uring_buf_ring* provided_ = nullptr;
-  uint32_t entries_;  // of provided_
+  Mapping memory_;    // of provided()
+  uint32_t entries_;  // of provided()
 };
 
 }  // namespace zcrx::inline v0::internal

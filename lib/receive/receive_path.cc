@@ -171,8 +171,7 @@ void ReceivePath::AddStats(RuntimeStats& stats) const {
 }
 
 void ReceivePath::Timer::Start(std::chrono::nanoseconds duration) {
-  duration_ = {.tv_sec = 0, .tv_nsec = duration.count()};
-  if (duration >= std::chrono::seconds(1)) duration_ = {.tv_sec = 1, .tv_nsec = 0};  // kLongestWait
+  duration_ = ToTimespec(duration);
   running_ = true;
   io_uring_sqe* entry = path_.ring_.Prepare(this);
   entry->opcode = IORING_OP_TIMEOUT;

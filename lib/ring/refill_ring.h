@@ -63,8 +63,6 @@ class RefillRing {
     return published_ - std::atomic_ref(*memory_.head).load(std::memory_order_relaxed);
   }
 
-  uint32_t size() const { return memory_.size; }
-
  private:
   Memory memory_ = {};
   uint32_t head_ = 0;       // the kernel's head when last looked at

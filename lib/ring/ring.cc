@@ -85,8 +85,7 @@ void Ring::PrepareCancelAll() {
 absl::Status Ring::SubmitAndWait(std::chrono::nanoseconds max_wait) {
   int result;
   if (max_wait > std::chrono::nanoseconds::zero()) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(max_wait);
-    __kernel_timespec timeout = {.tv_sec = seconds.count(), .tv_nsec = (max_wait - seconds).count()};
+    __kernel_timespec timeout = ToTimespec(max_wait);
     io_uring_cqe* unused;
     result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &timeout, nullptr);
   } else {

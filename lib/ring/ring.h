@@ -18,6 +18,12 @@
 
 namespace zcrx::inline v0::internal {
 
+// The kernel's form of a duration.
+inline __kernel_timespec ToTimespec(std::chrono::nanoseconds duration) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+  return {.tv_sec = seconds.count(), .tv_nsec = (duration - seconds).count()};
+}
+
 struct RingOptions {
   uint32_t submission_entries;
   uint32_t completion_entries;

@@ -36,7 +36,6 @@ void ReadQueries(KernelFeatures& features) {
   features.query = true;
   features.flush_refill_ring = zcrx.nr_ctrl_opcodes > uapi::kCtrlFlushRq;
   features.large_buffers = (zcrx.features & uapi::kFeatureRxPageSize) != 0;
-  features.refill_header_bytes = zcrx.rq_hdr_size;
 
   uapi::QueryZcrxEvent event = {};
   features.copy_stats = Query(uapi::kQueryZcrxEvent, event) && event.stats_size >= sizeof(uapi::Stats);
