@@ -165,3 +165,29 @@ install_packages() {
     "${apt[@]}" install --no-install-recommends "$@"
   fi
 }
+
+# --- Our own programs --------------------------------------------------------
+
+# What a build of this repository needs, the tests included.
+readonly LIBRARY_PACKAGES=(build-essential cmake ninja-build pkg-config ccache libabsl-dev
+  liburing-dev libnl-3-dev libnl-genl-3-dev libgtest-dev)
+
+# Held until the script ends: one build at a time in a checkout.
+lock_builds() { lock "build-$(sha256sum <<<"$ZCRX_ROOT" | cut -c 1-16)"; }
+
+# build_preset PRESET [CMAKE_OPTION...] [-- TARGET...]: configures and builds; for
+# step(). The same text compiles to the same cached object in any checkout.
+# shellcheck disable=SC2317 # called by step
+build_preset() {
+  local preset=$1 options=()
+  shift
+  while (($#)) && [[ $1 != -- ]]; do
+    options+=("$1")
+    shift
+  done
+  if (($#)); then set -- --target "${@:2}"; fi
+  export CCACHE_DIR=$ZCRX_CACHE_DIR/ccache CCACHE_BASEDIR=$ZCRX_ROOT CCACHE_NOHASHDIR=1
+  cd "$ZCRX_ROOT"
+  cmake --preset "$preset" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache ${options[@]+"${options[@]}"}
+  cmake --build "build/$preset" "$@"
+}

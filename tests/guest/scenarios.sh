@@ -5,43 +5,8 @@
 # verifies every byte, as processes. Each function scenario_NAME is a test; it
 # fails if any command of it does.
 
-KNOBS=/sys/kernel/debug/netdevsim/netdevsim1/ports/0/rx
-
-# start_server OPTION...: in namespace a; returns once it serves.
-start_server() {
-  : >"$WORK/server"
-  ip netns exec a "$BUILD/examples/zcrx_echo_server" --interface="$ZCRX_IF_A" --queue=1 \
-    --port="$ZCRX_PORT" --stats_interval=0 "$@" >"$WORK/server" 2>&1 &
-  SERVER=$!
-  for _ in {1..300}; do
-    if grep -q '^listening on' "$WORK/server"; then return; fi
-    kill -0 "$SERVER"
-    sleep 0.1
-  done
-  echo "the server did not come up"
-  return 1
-}
-
-# stop_server: gracefully; its summary is in $WORK/server.
-stop_server() {
-  kill -INT "$SERVER"
-  wait "$SERVER"
-  grep '^summary' "$WORK/server"
-}
-
-load() {
-  ip netns exec b "$BUILD/examples/zcrx_load" --address=10.0.0.1 --port="$ZCRX_PORT" "$@"
-}
-
-# summary NAME: a number of the server's summary.
-summary() {
-  grep -oE "\\b$1=[0-9]+" "$WORK/server" | cut -d= -f2
-}
-
-# counter QUEUE NAME: of the test NIC.
-counter() {
-  grep "^q$1 " "$KNOBS/queues" | grep -oE "\\b$2 [0-9]+" | cut -d' ' -f2
-}
+# shellcheck source-path=SCRIPTDIR source=../../tools/guest/echo.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../tools/guest/echo.sh"
 
 # expect A OP B WHAT
 expect() {
@@ -70,8 +35,7 @@ scenario_echo_64_connections() {
 
 scenario_echo_over_ipv6() {
   start_server --mode=zero-copy
-  ip netns exec b "$BUILD/examples/zcrx_load" --address=fd00::1 --port="$ZCRX_PORT" \
-    --message_bytes=1-60000 --total_bytes=10000000
+  load --address=fd00::1 --message_bytes=1-60000 --total_bytes=10000000
   stop_server
   expect "$(summary bytes_copied)" -eq 0 "no byte copied"
 }
@@ -144,13 +108,7 @@ scenario_kill_and_restart() {
 }
 
 scenario_auto_mode_on_an_interface_that_cannot() {
-  ip netns exec a "$BUILD/examples/zcrx_echo_server" --interface=lo --queue=0 --port=7999 --mode=auto \
-    --stats_interval=0 >"$WORK/server" 2>&1 &
-  SERVER=$!
-  for _ in {1..100}; do
-    if grep -q '^listening on' "$WORK/server"; then break; fi
-    sleep 0.1
-  done
+  start_server --interface=lo --queue=0 --port=7999 --mode=auto
   grep -q 'receive path: copy because .*DMA device' "$WORK/server"
   ip netns exec a "$BUILD/examples/zcrx_load" --address=127.0.0.1 --port=7999 --total_bytes=10000000
   stop_server

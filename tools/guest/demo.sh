@@ -9,32 +9,20 @@ set -euo pipefail
 
 readonly BUILD=$1 BYTES=$2 CONNECTIONS=4
 WORK=$(mktemp -d)
-KNOBS=/sys/kernel/debug/netdevsim/netdevsim1/ports/0/rx
+# shellcheck source-path=SCRIPTDIR source=echo.sh
+source "$(dirname "$(readlink -f "$0")")/echo.sh"
 
-# number FILE NAME: NAME=number in it.
-number() { grep -oE "\\b$2=[0-9.]+" "$WORK/$1" | head -n 1 | cut -d= -f2; }
-
-split_bytes() { grep '^q1 ' "$KNOBS/queues" | grep -oE '\bsplit_bytes [0-9]+' | cut -d' ' -f2; }
-
-# echo_run MODE: an echo server in namespace a, a load in namespace b that checks every byte.
+# echo_run MODE: leaves the server's summary in $WORK/MODE.
 echo_run() {
-  local mode=$1 server
-  ip netns exec a "$BUILD/examples/zcrx_echo_server" --interface="$ZCRX_IF_A" --queue=1 --port="$ZCRX_PORT" \
-    --mode="$mode" --stats_interval=0 >"$WORK/$mode" 2>&1 &
-  server=$!
-  until grep -q '^listening on' "$WORK/$mode"; do
-    kill -0 "$server" 2>/dev/null || {
-      cat "$WORK/$mode"
-      return 1
-    }
-    sleep 0.1
-  done
-  echo "    server: $(head -n 1 "$WORK/$mode")"
-  ip netns exec b "$BUILD/examples/zcrx_load" --address=10.0.0.1 --port="$ZCRX_PORT" \
-    --connections="$CONNECTIONS" --message_bytes=65536 --total_bytes="$BYTES" | sed 's/^/    client: /'
-  kill -INT "$server"
-  wait "$server"
+  start_server --mode="$1"
+  echo "    server: $(head -n 1 "$WORK/server")"
+  load --connections="$CONNECTIONS" --message_bytes=65536 --total_bytes="$BYTES" | sed 's/^/    client: /'
+  stop_server
+  cp "$WORK/server" "$WORK/$1"
 }
+
+# number MODE NAME: of that summary.
+number() { summary "$2" "$WORK/$1"; }
 
 mib() { awk -v bytes="$1" 'BEGIN {printf "%.1f MiB", bytes / 1048576}'; }
 
@@ -43,10 +31,10 @@ sysctl -qw net.core.skb_defer_max=0
 
 echo "--- recv: the kernel copies into the server's buffers"
 echo_run copy
-before=$(split_bytes)
+before=$(counter 1 split_bytes)
 echo "--- zero copy: the NIC writes into the server's memory"
 echo_run zero-copy
-after=$(split_bytes)
+after=$(counter 1 split_bytes)
 
 received=$(number zero-copy bytes_received)
 copied=$(number zero-copy bytes_copied)
