@@ -3,17 +3,29 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <linux/if_link.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <utility>
 #include <vector>
+
+#include "lib/netdev/interface.h"
+#include "lib/netdev/queues.h"
 
 namespace zcrx {
 namespace {
@@ -60,6 +72,65 @@ uint64_t QueueCounter(uint32_t queue, const std::string& counter) {
 }
 
 void Shell(const std::string& command) { EXPECT_EQ(std::system(command.c_str()), 0) << command; }
+
+std::string NicTool() { return Environment("ZCRX_NIC"); }
+
+// In this process, because starting a program takes User Mode Linux a long time.
+void WaitUntilQueueIsFree(uint32_t queue) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (std::chrono::steady_clock::now() < deadline) {
+    const auto interface = netdev::FindInterface(InterfaceA());
+    ASSERT_TRUE(interface.ok()) << interface.status();
+    const auto queues = netdev::GetRxQueues(*interface);
+    ASSERT_TRUE(queues.ok()) << queues.status();
+    ASSERT_GT(queues->size(), queue);
+    const netdev::RxQueue& each = (*queues)[queue];
+    if (!each.io_uring && !each.dmabuf.has_value() && !each.xdp_socket) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ADD_FAILURE() << "queue " << queue << " of " << InterfaceA() << " is still in use after 10 s";
+}
+
+void DropCapability(int capability) {
+  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  std::array<__user_cap_data_struct, 2> data = {};
+  ASSERT_EQ(syscall(SYS_capget, &header, data.data()), 0);
+  data[static_cast<size_t>(capability) / 32].effective &= ~(1u << (capability % 32));
+  ASSERT_EQ(syscall(SYS_capset, &header, data.data()), 0);
+}
+
+int AttachXdp(const std::string& interface) {
+  const std::array<bpf_insn, 2> pass = {{
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = XDP_PASS},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  }};
+  bpf_attr load = {};
+  load.prog_type = BPF_PROG_TYPE_XDP;
+  load.insns = reinterpret_cast<uint64_t>(pass.data());
+  load.insn_cnt = pass.size();
+  // The kernel attaches nothing else to an interface with header split.
+  load.prog_flags = BPF_F_XDP_HAS_FRAGS;
+  load.license = reinterpret_cast<uint64_t>("Apache-2.0");
+  int program = -1;
+  do {
+    // The verifier gives up with EAGAIN if task work arrives, such as that of an io_uring that ends.
+    program = static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load)));
+  } while (program < 0 && errno == EAGAIN);
+  if (program < 0) {
+    const int error = errno;
+    ADD_FAILURE() << "loading an XDP program: " << strerror(error);
+    return -error;
+  }
+  bpf_attr link = {};
+  link.link_create.prog_fd = static_cast<uint32_t>(program);
+  link.link_create.target_ifindex = if_nametoindex(interface.c_str());
+  link.link_create.attach_type = BPF_XDP;
+  link.link_create.flags = XDP_FLAGS_SKB_MODE;
+  const int attached = static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link)));
+  const int error = errno;
+  close(program);
+  return attached < 0 ? -error : attached;
+}
 
 RuntimeOptions ZeroCopyOptions(size_t pool_bytes) {
   RuntimeOptions options;

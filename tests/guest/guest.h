@@ -33,6 +33,19 @@ uint64_t QueueCounter(uint32_t queue, const std::string& counter);
 // Runs a shell command; the test fails if it does.
 void Shell(const std::string& command);
 
+// tools/zcrx_nic, as tests/guest/run found it.
+std::string NicTool();
+
+// An io_uring that has ended lets go of its queue a little later.
+void WaitUntilQueueIsFree(uint32_t queue = kZeroCopyQueue);
+
+// Takes a capability from the calling thread.
+void DropCapability(int capability);
+
+// Attaches an XDP program that passes everything to an interface of the calling thread's namespace. The file
+// descriptor that keeps it there, or a negated errno.
+int AttachXdp(const std::string& interface);
+
 // Options for zero copy from the reserved queue.
 RuntimeOptions ZeroCopyOptions(size_t pool_bytes = 32 << 20);
 

@@ -3,18 +3,14 @@
 // Every refusal of a registration that the test NIC can be made to give: the
 // errno is the kernel's, the words are ours, and afterwards it works again.
 #include <gtest/gtest.h>
-#include <linux/bpf.h>
 #include <linux/capability.h>
-#include <linux/if_link.h>
-#include <net/if.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <functional>
 #include <string>
 
@@ -40,13 +36,6 @@ class RegisterTest : public GuestTest {
   }
 };
 
-std::string NicTool() { return std::string(getenv("ZCRX_NIC")); }
-
-// A runtime that has ended lets go of its queue a little later.
-void WaitUntilQueueIsFree() {
-  Shell(NicTool() + " wait " + InterfaceA() + " " + std::to_string(kZeroCopyQueue) + " free 10");
-}
-
 // Runs `body` in a child process, which fails the test by its exit status.
 void InChild(const std::function<void()>& body) {
   const pid_t child = fork();
@@ -57,14 +46,6 @@ void InChild(const std::function<void()>& body) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
-}
-
-void DropCapability(int capability) {
-  __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  std::array<__user_cap_data_struct, 2> data = {};
-  ASSERT_EQ(syscall(SYS_capget, &header, data.data()), 0);
-  data[static_cast<size_t>(capability) / 32].effective &= ~(1u << (capability % 32));
-  ASSERT_EQ(syscall(SYS_capset, &header, data.data()), 0);
 }
 
 TEST_F(RegisterTest, WithoutTheCapability) {
@@ -148,30 +129,11 @@ TEST_F(RegisterTest, TwoQueuesOfOneInterface) {
 }
 
 TEST_F(RegisterTest, XdpProgramAttached) {
-  const std::array<bpf_insn, 2> pass = {{
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = XDP_PASS},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-  }};
-  bpf_attr load = {};
-  load.prog_type = BPF_PROG_TYPE_XDP;
-  load.insns = reinterpret_cast<uint64_t>(pass.data());
-  load.insn_cnt = pass.size();
-  // The kernel attaches nothing else to an interface with header split.
-  load.prog_flags = BPF_F_XDP_HAS_FRAGS;
-  load.license = reinterpret_cast<uint64_t>("Apache-2.0");
-  const int program = static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load)));
-  ASSERT_GE(program, 0) << "loading an XDP program: " << strerror(errno);
   WaitUntilQueueIsFree();  // else the kernel refuses to attach it
-  bpf_attr link = {};
-  link.link_create.prog_fd = static_cast<uint32_t>(program);
-  link.link_create.target_ifindex = if_nametoindex(InterfaceA().c_str());
-  link.link_create.attach_type = BPF_XDP;
-  link.link_create.flags = XDP_FLAGS_SKB_MODE;
-  const int attached = static_cast<int>(syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link)));
-  ASSERT_GE(attached, 0) << "attaching an XDP program: " << strerror(errno);
+  const int attached = AttachXdp(InterfaceA());
+  ASSERT_GE(attached, 0) << "attaching an XDP program: " << strerror(-attached);
   ExpectRefused(ZeroCopyOptions(), EEXIST, "XDP program is attached");
   close(attached);
-  close(program);
 }
 
 TEST_F(RegisterTest, LargePiecesInScatteredMemory) {
