@@ -78,10 +78,11 @@ const Difference kNoBufferSizes = {
 const Difference kNoSplitThreshold = {"no header split threshold",
                                       [](const KernelAnswers& kernel) { return !kernel.split_threshold; },
                                       "ethtool's hds-thresh came with Linux 6.14."};
-const Difference kQueryAnswer = {
-    "what QUERY reports", [](const KernelAnswers& kernel) { return kernel.zcrx.features == 0; },
-    "The answer lists what the kernel has: the differences above, and the rbuf completion ring that 6.12 has "
-    "beyond mainline (bit 31)."};
+const Difference kRbufRing = {
+    "the rbuf completion ring",
+    [](const KernelAnswers& kernel) { return (kernel.zcrx.register_flags & kRegisterRbuf) != 0; },
+    "Our series has a completion ring of 16-byte entries that mainline lacks; flag 31 asks for it, and then "
+    "`__resv[0]` points to its description."};
 
 std::string Outcome(const RawRing& ring, Registration& registration) {
   const int result = registration.Register(ring);

@@ -35,7 +35,7 @@ extern const Difference kNoEvents;
 extern const Difference kNoAddArea;
 extern const Difference kNoBufferSizes;
 extern const Difference kNoSplitThreshold;
-extern const Difference kQueryAnswer;
+extern const Difference kRbufRing;
 
 struct Case {
   const char* name;  // group_words

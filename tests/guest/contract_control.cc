@@ -226,6 +226,20 @@ std::string MapUserRegion() {
   return Map(ring, 0x30000000, 2 * internal::PageBytes());
 }
 
+std::string MapByTheImporter() {
+  const RawRing ring;
+  Registration registration;
+  registration.UseKernelRegion();
+  EXPECT_EQ(registration.Register(ring), 0);
+  const Fd exported(Export(ring, 0));
+  const RawRing importer;
+  uapi::IfqReg import = {};
+  import.flags = kRegisterImport;
+  import.if_idx = static_cast<uint32_t>(exported.get());
+  EXPECT_EQ(importer.Register(uapi::kRegisterZcrxIfq, &import, 1), 0);
+  return Map(importer, registration.region.mmap_offset, 2 * internal::PageBytes());
+}
+
 // The kernel reads what is written through the mapping.
 std::string FlushThroughMapping() {
   const RawRing ring;
@@ -336,6 +350,7 @@ std::vector<Case> ControlCases() {
       {"mmap_another_id", "EINVAL", Mapped(uint64_t{1} << 16, 2)},
       {"mmap_another_kind", "EINVAL", Mapped(0x08000000, 2)},
       {"mmap_user_region", "EINVAL", MapUserRegion},
+      {"mmap_by_the_importer", "ok", MapByTheImporter},
       {"mmap_flush_through_it", "head 3", FlushThroughMapping},
   };
 }

@@ -157,6 +157,18 @@ std::string RefusedAtTheEnd(const Spoil& spoil) {
   return outcome + ", then " + Outcome(ring, registration);
 }
 
+// "ok" if data of a new connection is written into the region.
+std::string DataArrivesSplit(RawRing& ring, Registration& registration) {
+  const uint64_t before = QueueCounter(kZeroCopyQueue, "split_bytes");
+  Connection connection = ConnectByNic();
+  EXPECT_TRUE(SendContent(connection.client.get(), 0, 50'000));
+  connection.client.Close();
+  ZeroCopyReceive receive(ring, registration);
+  const std::string outcome = receive.Receive(connection.server.get());
+  if (outcome != "data 50000, end 0") return outcome;
+  return QueueCounter(kZeroCopyQueue, "split_bytes") >= before + 50'000 ? "ok" : "copied";
+}
+
 // What others may not do to an interface with a queue that is registered.
 std::string WhileRegistered(const Observe& observe) {
   const RawRing ring;
@@ -169,6 +181,29 @@ std::string WhileRegistered(const Observe& observe) {
 std::string AttachedXdp() {
   const Fd attached(AttachXdp(InterfaceA()));
   return attached.get() >= 0 ? "ok" : ErrnoName(attached.get());
+}
+
+// The registration stays with the queue when the queue is restarted.
+std::string RestartedQueue() {
+  RawRing ring;
+  Registration owner(1024);
+  owner.UseNic();
+  EXPECT_EQ(owner.Register(ring), 0);
+  for (const char* mode : {"0", "1", "2", "3"}) WriteKnob("queue_reset", std::string("1 ") + mode);
+  return DataArrivesSplit(ring, owner);
+}
+
+// And when the interface goes down and up.
+std::string DownAndUp() {
+  RawRing ring;
+  Registration owner(1024);
+  owner.UseNic();
+  EXPECT_EQ(owner.Register(ring), 0);
+  const std::string name = InterfaceA();
+  // Going down takes IPv6 addresses away.
+  Shell("ip link set " + name + " down && ip link set " + name + " up && ip address add fd00::1/64 dev " +
+        name + " nodad");
+  return DataArrivesSplit(ring, owner);
 }
 
 std::string FewerChannels() {
@@ -314,6 +349,11 @@ std::vector<Case> NicCases() {
        Nic([](Registration& r) { r.ifq.if_idx = 0x7fffffff, r.area.flags = 2; })},
       {"order_interface_before_queue", "ENODEV",
        Nic([](Registration& r) { r.ifq.if_idx = 0x7fffffff, r.ifq.if_rxq = 4; })},
+      {"order_interface_before_buffer_size", "ENODEV",
+       Nic([](Registration& r) { r.ifq.if_idx = 0x7fffffff, r.ifq.rx_buf_len = 2048; })},
+      {"order_device_before_buffer_size", "EOPNOTSUPP", Nic([](Registration& r) {
+         r.ifq.if_idx = if_nametoindex("lo"), r.ifq.if_rxq = 0, r.ifq.rx_buf_len = 2048;
+       })},
       {"order_device_before_area", "EOPNOTSUPP",
        Nic([](Registration& r) { r.ifq.if_idx = if_nametoindex("lo"), r.ifq.if_rxq = 0, r.area.flags = 2; })},
       {"order_device_before_queue", "EOPNOTSUPP",
@@ -333,6 +373,9 @@ std::vector<Case> NicCases() {
        [] { return WhileRegistered([] { return NameOf(netdev::SetHeaderSplit(NicInterface(), false)); }); }},
       {"registered_no_xdp", "EBUSY", [] { return WhileRegistered(AttachedXdp); }},
       {"registered_channels_stay", "EINVAL", [] { return WhileRegistered(FewerChannels); }},
+
+      {"registered_queue_restarts", "ok", RestartedQueue},
+      {"registered_interface_down_and_up", "ok", DownAndUp},
 
       {"nic_dmabuf", kAccepted, Dmabuf(nothing)},
       {"nic_dmabuf_with_address", "EINVAL", Dmabuf([](Registration& r) { r.area.addr = 4096; })},

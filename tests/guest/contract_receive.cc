@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/guest/contract.h"
@@ -167,6 +168,15 @@ std::string TlsReceive() {
   return c.receive.Receive(c.server());
 }
 
+// Nothing is decrypted yet.
+std::string TlsWithoutKeys() {
+  Copying c;
+  if (!UseTls(c.server())) return std::string(kSkip) + "kTLS: " + strerror(errno);
+  c.Queue(1000);
+  c.Finish();
+  return c.receive.Receive(c.server());
+}
+
 // --- Data, and the end of it --------------------------------------------------------------------
 
 std::string DataThenEnd(uint32_t ring_flags) {
@@ -174,6 +184,22 @@ std::string DataThenEnd(uint32_t ring_flags) {
   c.Queue(20'000);
   c.Finish();
   return c.receive.Receive(c.server());
+}
+
+// More packets than one call takes: it goes on by itself.
+std::string ManyCalls() {
+  RawRing ring;
+  Registration registration(1024);
+  EXPECT_EQ(registration.Register(ring), 0);
+  Connection connection = ConnectByLoopback();
+  std::thread sender([&] {
+    EXPECT_TRUE(SendContent(connection.client.get(), 0, 1'000'000));
+    connection.client.Close();
+  });
+  ZeroCopyReceive receive(ring, registration);
+  const std::string outcome = receive.Receive(connection.server.get());
+  sender.join();
+  return outcome;
 }
 
 std::string DataAfterArming() {
@@ -200,11 +226,11 @@ std::string Limit(uint32_t first, uint32_t second) {
   return outcome + ", then " + c.receive.Receive(c.server(), second);
 }
 
-std::string LimitBeyondTheEnd() {
+std::string LimitBeyondTheEnd(uint32_t limit) {
   Copying c;
   c.Queue(10'000);
   c.Finish();
-  return c.receive.Receive(c.server(), 20'000);
+  return c.receive.Receive(c.server(), limit);
 }
 
 std::string LimitOverTwoSends() {
@@ -419,35 +445,39 @@ std::string ByAnotherRegistration() {
 // --- Want of room --------------------------------------------------------------------------------
 
 // More pieces than the completion queue has room for: the request ends, and loses nothing.
-std::string FullCompletionQueue(bool drain) {
+std::string FullCompletionQueue(Registration& registration, const std::function<Connection()>& connect) {
   RawRing ring(kReceiveRing, 2, 4);
-  Registration registration;
   EXPECT_EQ(registration.Register(ring), 0);
-  const Connection connection = ConnectByLoopback();
+  const Connection connection = connect();
   constexpr size_t kBytes = 60'000;
   EXPECT_TRUE(SendContent(connection.client.get(), 0, kBytes));
   WaitQueued(connection.server.get(), kBytes);
   shutdown(connection.client.get(), SHUT_WR);
   ZeroCopyReceive receive(ring, registration);
-  const size_t pieces_before = receive.offsets().size();
-  receive.Prepare(connection.server.get());
-  uint64_t pieces = 0;
   std::string outcome;
-  int rounds = 0;
-  while (true) {
-    outcome = receive.Follow();
-    pieces = receive.offsets().size() - pieces_before;
-    if (outcome.find("ENOSPC") == std::string::npos) break;
-    ++rounds;
+  int rounds = -1;
+  do {
     receive.Prepare(connection.server.get());
-  }
-  EXPECT_GT(pieces, 4u) << "there was room: nothing was tested";
-  const bool end = outcome.ends_with("end 0");
-  std::string result = std::string(rounds > 0 ? "ENOSPC" : "room") + ", all data" + (end ? ", end 0" : "");
-  if (!end) return outcome;
-  if (!drain) return result;
+    outcome = receive.Follow();
+    ++rounds;
+  } while (outcome.ends_with("ENOSPC"));
+  EXPECT_GT(receive.offsets().size(), 4u) << "there was room: nothing was tested";
+  if (!outcome.ends_with("end 0")) return outcome;
+  outcome = std::string(rounds > 0 ? "ENOSPC" : "room") +
+            (receive.bytes() == kBytes ? ", all data" : ", less data");
   PrepareNop(ring, kOther, IOSQE_IO_DRAIN);
-  return result + ", drain " + ResultOf(ring, kOther);
+  return outcome + ", end 0, drain " + ResultOf(ring, kOther);
+}
+
+std::string CopyFullCompletionQueue() {
+  Registration registration;
+  return FullCompletionQueue(registration, ConnectByLoopback);
+}
+
+std::string NicFullCompletionQueue() {
+  Registration registration(1024);
+  registration.UseNic();
+  return FullCompletionQueue(registration, [] { return ConnectByNic(); });
 }
 
 // Four pieces, all of them out: nothing is left to copy to, until they come back.
@@ -523,6 +553,29 @@ std::string NicDataByAnotherQueue() {
   Splitting s(static_cast<uint16_t>(ZeroCopyPort() + 1));
   s.Queue(50'000);
   s.Finish();
+  const std::string outcome = s.receive.Receive(s.server());
+  return outcome + (s.split() ? ", split" : ", copied");
+}
+
+std::string NicManyCalls() {
+  Splitting s;
+  std::thread sender([&] {
+    EXPECT_TRUE(SendContent(s.connection.client.get(), 0, 1'000'000));
+    s.connection.client.Close();
+  });
+  const std::string outcome = s.receive.Receive(s.server());
+  sender.join();
+  return outcome + (s.split() ? ", split" : ", copied");
+}
+
+// Some packets in memory of the kernel, some in the region, in one stream.
+std::string NicUnsplitPackets() {
+  Splitting s;
+  WriteKnob("rx/unsplit_every", "2");
+  const uint64_t unsplit = QueueCounter(kZeroCopyQueue, "unsplit_pkts");
+  for (int i = 0; i < 10; ++i) s.Queue(5000);
+  s.Finish();
+  EXPECT_GT(QueueCounter(kZeroCopyQueue, "unsplit_pkts"), unsplit);
   const std::string outcome = s.receive.Receive(s.server());
   return outcome + (s.split() ? ", split" : ", copied");
 }
@@ -623,6 +676,7 @@ std::vector<Case> EntryCases() {
       {"socket_netlink", "EPROTONOSUPPORT", Socket(AF_NETLINK, SOCK_RAW)},
       {"socket_mptcp", "EPROTONOSUPPORT", Socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)},
       {"socket_tls", "EPROTONOSUPPORT", TlsReceive},
+      {"socket_tls_without_keys", "data 1000, end 0", TlsWithoutKeys},
       {"socket_unconnected", "ENOTCONN", Socket(AF_INET, SOCK_STREAM)},
       {"socket_unconnected_ipv6", "ENOTCONN", Socket(AF_INET6, SOCK_STREAM)},
       {"socket_listening", "ENOTCONN", File([] { return Listen(); })},
@@ -639,6 +693,7 @@ std::vector<Case> DataCases() {
          return DataThenEnd(kDeferred | kSetupCqeMixed);
        },
        &kNoMixedCompletions, "setup: EINVAL"},
+      {"data_of_many_calls", "data 1000000, end 0", ManyCalls},
       {"data_after_arming", "data 20000, then end 0", DataAfterArming},
       {"data_ipv6", "data 20000, end 0", Ipv6},
       {"data_by_another_registration", "data 1000, end 0", ByAnotherRegistration},
@@ -646,7 +701,8 @@ std::vector<Case> DataCases() {
       {"limit_then_more", "data 100, end 0, then data 9900, end 0", [] { return Limit(100, 9900); }},
       {"limit_over_pieces", "data 9000, end 0, then data 1000, end 0", [] { return Limit(9000, 1000); }},
       {"limit_over_two_sends", "data 1000, then data 2000, end 0", LimitOverTwoSends},
-      {"limit_beyond_the_end", "data 10000, end 0", LimitBeyondTheEnd},
+      {"limit_beyond_the_end", "data 10000, end 0", [] { return LimitBeyondTheEnd(20'000); }},
+      {"limit_most_there_can_be", "data 10000, end 0", [] { return LimitBeyondTheEnd(~0u); }},
       {"shutdown_here", "end 0", [] { return ShutDownHere(false); }},
       {"shutdown_here_with_data", "data 1000, end 0", [] { return ShutDownHere(true); }},
       {"shutdown_here_while_armed", "end 0", ShutDownHereWhileArmed},
@@ -671,9 +727,7 @@ std::vector<Case> DataCases() {
        QueuedWith([](io_uring_sqe& e) { e.ioprio |= IORING_RECVSEND_POLL_FIRST; })},
       {"async_with_data", "data 1000, end 0", QueuedWith([](io_uring_sqe& e) { e.flags = IOSQE_ASYNC; })},
       {"async_before_data", "data 1000, end 0", AsyncBeforeData},
-      {"full_completion_queue", "ENOSPC, all data, end 0", [] { return FullCompletionQueue(false); }},
-      {"full_completion_queue_drain", "ENOSPC, all data, end 0, drain ok",
-       [] { return FullCompletionQueue(true); }},
+      {"full_completion_queue", "ENOSPC, all data, end 0, drain ok", CopyFullCompletionQueue},
       {"no_pieces", "4 pieces, ENOMEM, then ENOMEM, given back: 4 pieces", NoPieces},
       {"returned_twice", "1 pieces", ReturnedTwice},
       {"copy_event", "event 1 flags 0, 20000 bytes copied, arm ok, again EINVAL", CopyEvent, &kNoEvents,
@@ -681,6 +735,9 @@ std::vector<Case> DataCases() {
 
       {"nic_data", "data 50000, end 0, split", NicData},
       {"nic_data_by_another_queue", "data 50000, end 0, copied", NicDataByAnotherQueue},
+      {"nic_data_of_many_calls", "data 1000000, end 0, split", NicManyCalls},
+      {"nic_unsplit_packets", "data 50000, end 0, split", NicUnsplitPackets},
+      {"nic_full_completion_queue", "ENOSPC, all data, end 0, drain ok", NicFullCompletionQueue},
       {"nic_parts_of_a_piece", "data 100, end 0, then data 900, end 0, adjacent", NicPartsOfAPiece},
       {"nic_data_of_another_registration", "EFAULT, then data 1000, end 0", NicDataOfAnotherRegistration},
       {"nic_plain_receive", "EFAULT, then data 1000, end 0", NicPlainReceive},

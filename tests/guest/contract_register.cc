@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -68,12 +69,12 @@ std::string HeaderIsCleared() {
   return "head " + std::to_string(head) + ", tail " + std::to_string(tail);
 }
 
-std::string Second(const Spoil& spoil) {
+std::string Second(const std::function<void(Registration& first, Registration& second)>& spoil) {
   const RawRing ring;
   Registration first;
   EXPECT_EQ(first.Register(ring), 0);
   Registration second;
-  spoil(second);
+  spoil(first, second);
   return Outcome(ring, second);
 }
 
@@ -122,10 +123,24 @@ Observe WithLockLimit(bool privileged, Spoil spoil) {
       spoil(registration);
       const std::string outcome = Outcome(ring, registration);
       if (outcome.starts_with("ok")) return outcome;
-      Registration fits(1024);
+      Registration fits;
       return outcome + ", then " + Outcome(ring, fits);
     });
   };
+}
+
+// A refusal after the ring has been counted: it is counted no more.
+std::string LockLimitAfterRefusal() {
+  return WithLockLimit(false, [](Registration& r) {
+    const RawRing ring;
+    Registration refused;
+    for (Registration* each : {&refused, &r}) {
+      each->UseKernelRegion();
+      each->region.size = 6 << 20;
+    }
+    refused.area.addr = 0;
+    EXPECT_EQ(refused.Register(ring), -EFAULT);
+  })();
 }
 
 void LargePool(Registration& r) {
@@ -157,6 +172,8 @@ std::vector<Case> IfqCases() {
       {"ifq_zcrx_id", "EINVAL", Nodev([](Registration& r) { r.ifq.zcrx_id = 1; })},
       {"ifq_flag_2", "EINVAL", Nodev([](Registration& r) { r.ifq.flags |= 1u << 2; })},
       {"ifq_flag_30", "EINVAL", Nodev([](Registration& r) { r.ifq.flags |= 1u << 30; })},
+      {"ifq_flag_31", "EINVAL", Nodev([](Registration& r) { r.ifq.flags |= kRegisterRbuf; }), &kRbufRing,
+       "EFAULT"},
       {"ifq_offsets_are_output", kAccepted,
        Nodev([](Registration& r) { memset(&r.ifq.offsets, 0xff, sizeof(r.ifq.offsets)); })},
       {"ifq_no_queue", "EINVAL", Nodev([](Registration& r) { r.ifq.if_rxq = ~0u; })},
@@ -171,15 +188,16 @@ std::vector<Case> IfqCases() {
       {"ifq_entries_most_clamped", Entries(32768), Clamped(~0u)},
       {"ifq_entries_0_clamped", "EINVAL", Clamped(0)},
       {"ifq_buffers_of_a_page", kAccepted, Nodev([](Registration& r) { r.ifq.rx_buf_len = 4096; })},
-      {"ifq_buffers_of_1", "EINVAL", Nodev([](Registration& r) { r.ifq.rx_buf_len = 1; }), &kNoBufferSizes,
-       "EOPNOTSUPP"},
-      {"ifq_buffers_of_2048", "EINVAL", Nodev([](Registration& r) { r.ifq.rx_buf_len = 2048; }),
-       &kNoBufferSizes, "EOPNOTSUPP"},
-      {"ifq_buffers_of_6144", "EINVAL", Nodev([](Registration& r) { r.ifq.rx_buf_len = 6144; }),
-       &kNoBufferSizes, "EOPNOTSUPP"},
+      {"ifq_buffers_of_1", "EINVAL", Nodev([](Registration& r) { r.ifq.rx_buf_len = 1; })},
+      {"ifq_buffers_of_2048", "EINVAL", Nodev([](Registration& r) { r.ifq.rx_buf_len = 2048; })},
+      {"ifq_buffers_of_6144", "EINVAL", Nodev([](Registration& r) { r.ifq.rx_buf_len = 6144; })},
       {"ifq_buffers_of_8192_nodev", "EOPNOTSUPP", Nodev([](Registration& r) { r.ifq.rx_buf_len = 8192; })},
       {"ifq_second_of_a_ring", "ok: 64 entries, buffers of 4096, id 1, token 0",
-       [] { return Second([](Registration&) {}); }},
+       [] { return Second([](Registration&, Registration&) {}); }},
+      {"ifq_second_in_the_same_memory", "ok: 64 entries, buffers of 4096, id 1, token 0",
+       [] {
+         return Second([](Registration& first, Registration& second) { second.area.addr = first.area.addr; });
+       }},
       {"ifq_area_unreadable", "EFAULT", Nodev([](Registration& r) { r.ifq.area_ptr = Unreadable(); })},
       {"ifq_area_null", "EFAULT", Nodev([](Registration& r) { r.ifq.area_ptr = 0; })},
       {"ifq_area_read_only", "EFAULT", Nodev([](Registration& r) { r.ifq.area_ptr = ReadOnlyCopy(r.area); })},
@@ -222,6 +240,11 @@ std::vector<Case> EventCases() {
       {"order_event_reading_before_region", "EFAULT",
        Nodev([](Registration& r) { r.ifq.event_desc = Unreadable(), r.region.resv[0] = 1; }), &kNoEvents,
        "EINVAL"},
+      {"order_region_reading_before_event", "EFAULT",
+       Nodev([](Registration& r) { r.ifq.region_ptr = Unreadable(), r.ifq.event_desc = Unreadable(); }),
+       &kNoEvents, "EINVAL"},
+      {"order_entries_before_event_reading", "EINVAL",
+       Nodev([](Registration& r) { r.ifq.rq_entries = 0, r.ifq.event_desc = Unreadable(); })},
       {"order_region_before_counters", "EINVAL",
        events([](Registration& r) { r.event.flags = 1, r.event.stats_offset = 64, r.region.resv[0] = 1; })},
       {"order_counters_before_memory", "ERANGE",
@@ -283,6 +306,7 @@ std::vector<Case> AreaCases() {
        Nodev([](Registration& r) { r.area.flags = kAreaDmabuf, r.area.addr = 0, r.area.dmabuf_fd = ~0u; })},
       {"area_lock_limit", std::string("ENOMEM, then ") + kAccepted, WithLockLimit(false, LargePool)},
       {"area_lock_limit_privileged", kAccepted, WithLockLimit(true, LargePool)},
+      {"region_lock_limit_after_refusal", kAccepted, LockLimitAfterRefusal},
       {"area_within_lock_limit", kAccepted, WithLockLimit(false, [](Registration&) {})},
   };
 }

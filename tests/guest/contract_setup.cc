@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,71 @@ std::string DisabledRing(bool on_another_thread) {
   const std::string outcome = on_another_thread ? InThread(observe) : observe();
   EXPECT_EQ(ring.Register(IORING_REGISTER_ENABLE_RINGS, nullptr, 0), 0);
   return outcome + ", then flush " + ErrnoName(Flush(ring, registration));
+}
+
+// --- Restrictions ------------------------------------------------------------------
+
+// A ring that is restricted to what `allowed` says, besides enabling it.
+std::unique_ptr<RawRing> RestrictedRing(std::vector<io_uring_restriction> allowed) {
+  auto ring = std::make_unique<RawRing>(kReceiveRing | IORING_SETUP_R_DISABLED);
+  io_uring_restriction enable = {};
+  enable.opcode = IORING_RESTRICTION_REGISTER_OP;
+  enable.register_op = IORING_REGISTER_ENABLE_RINGS;
+  allowed.push_back(enable);
+  EXPECT_EQ(
+      ring->Register(IORING_REGISTER_RESTRICTIONS, allowed.data(), static_cast<unsigned>(allowed.size())), 0);
+  EXPECT_EQ(ring->Register(IORING_REGISTER_ENABLE_RINGS, nullptr, 0), 0);
+  return ring;
+}
+
+io_uring_restriction AllowRegister(unsigned opcode) {
+  io_uring_restriction restriction = {};
+  restriction.opcode = IORING_RESTRICTION_REGISTER_OP;
+  restriction.register_op = static_cast<uint8_t>(opcode);
+  return restriction;
+}
+
+io_uring_restriction AllowRequest(unsigned opcode) {
+  io_uring_restriction restriction = {};
+  restriction.opcode = IORING_RESTRICTION_SQE_OP;
+  restriction.sqe_op = static_cast<uint8_t>(opcode);
+  return restriction;
+}
+
+// Registers on a ring that allows one registration opcode.
+std::string RestrictedRegister(unsigned opcode) {
+  const auto ring = RestrictedRing({AllowRegister(opcode)});
+  Registration registration;
+  return Outcome(*ring, registration);
+}
+
+std::string RestrictedControl() {
+  const auto ring = RestrictedRing({AllowRegister(uapi::kRegisterZcrxIfq)});
+  Registration registration;
+  EXPECT_EQ(registration.Register(*ring), 0);
+  return ErrnoName(Flush(*ring, registration));
+}
+
+// RECV_ZC on a ring that allows one request opcode.
+std::string RestrictedRequest(unsigned opcode) {
+  const auto ring = RestrictedRing({AllowRegister(uapi::kRegisterZcrxIfq), AllowRequest(opcode)});
+  Registration registration;
+  EXPECT_EQ(registration.Register(*ring), 0);
+  Connection connection = ConnectByLoopback();
+  EXPECT_TRUE(SendContent(connection.client.get(), 0, 1000));
+  connection.client.Close();
+  ZeroCopyReceive receive(*ring, registration);
+  return receive.Receive(connection.server.get());
+}
+
+std::string ProbeOpcode() {
+  const RawRing ring;
+  constexpr unsigned kOpcodes = 64;
+  std::vector<uint64_t> storage((sizeof(io_uring_probe) + kOpcodes * sizeof(io_uring_probe_op)) / 8 + 1);
+  auto* probe = reinterpret_cast<io_uring_probe*>(storage.data());
+  EXPECT_EQ(ring.Register(IORING_REGISTER_PROBE, probe, kOpcodes), 0);
+  if (probe->last_op < uapi::kOpRecvZc) return "beyond the last";
+  return (probe->ops[uapi::kOpRecvZc].flags & IO_URING_OP_SUPPORTED) != 0 ? "supported" : "not supported";
 }
 
 // --- The call itself ---------------------------------------------------------------
@@ -162,7 +228,7 @@ Observe Ask(std::function<void(uapi::QueryHeader&)> spoil) {
   };
 }
 
-std::string QueryAnswer() {
+uapi::QueryZcrx QueryAnswer() {
   uapi::QueryZcrx answer = {};
   uapi::QueryHeader header = {.next_entry = 0,
                               .query_data = reinterpret_cast<uint64_t>(&answer),
@@ -172,8 +238,7 @@ std::string QueryAnswer() {
                               .resv = {}};
   EXPECT_EQ(Query(header), 0);
   EXPECT_EQ(answer.resv2, 0u);
-  return "register " + Hex(answer.register_flags) + ", area " + Hex(answer.area_flags) + ", " +
-         std::to_string(answer.nr_ctrl_opcodes) + " controls, features " + Hex(answer.features);
+  return answer;
 }
 
 // What it says of the ring's header holds for what a registration returns.
@@ -277,6 +342,11 @@ std::vector<Case> SetupCases() {
       {"thread_wrong_for_register", "EEXIST", RegisterOnAnotherThread},
       {"thread_wrong_for_control", "EEXIST", ControlOnAnotherThread},
       {"thread_before_argument", "EEXIST", NothingOnAnotherThread},
+      {"restricted_register", "EACCES", [] { return RestrictedRegister(IORING_REGISTER_FILES); }},
+      {"restricted_register_allowed", kAccepted, [] { return RestrictedRegister(uapi::kRegisterZcrxIfq); }},
+      {"restricted_control", "EACCES", RestrictedControl},
+      {"restricted_request", "EACCES", [] { return RestrictedRequest(IORING_OP_NOP); }},
+      {"restricted_request_allowed", "data 1000, end 0", [] { return RestrictedRequest(uapi::kOpRecvZc); }},
       {"call_without_argument", "EINVAL", RegisterCall(false, 1)},
       {"call_count_0", "EINVAL", RegisterCall(true, 0)},
       {"call_count_2", "EINVAL", RegisterCall(true, 2)},
@@ -297,8 +367,12 @@ std::vector<Case> SetupCases() {
       {"capability_not_for_control", "ok", UnprivilegedControl},
       {"capability_not_for_query", "ok, entry ok", UnprivilegedQuery},
 
-      {"query_answer", "register 0x3, area 0x1, 4 controls, features 0x3", QueryAnswer, &kQueryAnswer,
-       "register 0x80000003, area 0x1, 2 controls, features 0x0"},
+      {"query_register_flags", "0x3", [] { return Hex(QueryAnswer().register_flags); }, &kRbufRing,
+       "0x80000003"},
+      {"query_area_flags", "0x1", [] { return Hex(QueryAnswer().area_flags); }},
+      {"query_controls", "4", [] { return std::to_string(QueryAnswer().nr_ctrl_opcodes); }, &kNoAddArea, "2"},
+      {"query_features", "0x3", [] { return Hex(QueryAnswer().features); }, &kNoBufferSizes, "0x0"},
+      {"probe_opcode", "supported", ProbeOpcode},
       {"query_events", "events 0x3, counters of 16 bytes, aligned to 8", QueryEvents, &kNoEvents,
        "entry EOPNOTSUPP"},
       {"query_ring_header", "head and tail inside, entries aligned behind", QueryHeaderOfTheRing},

@@ -69,8 +69,8 @@ RawRing::RawRing(uint32_t flags, uint32_t entries, uint32_t cq_entries) {
     ring_.ring_fd = -1;
     return;
   }
-  // A child has no use for it; and User Mode Linux of 7.3 loses count of the ring's pages when a fork copies
-  // them.
+  // A child has no use for it. And a fork that copies the mapping corrupts memory on User Mode Linux, whose
+  // set_ptes() maps wrong pages.
   EXPECT_EQ(io_uring_ring_dontfork(&ring_), 0);
 }
 
