@@ -130,9 +130,7 @@ Observe Import(std::function<void(uapi::IfqReg&)> spoil, uint32_t ring_flags = k
     const Fd exported(Export(ring, 0));
     EXPECT_GE(exported.get(), 0);
     const RawRing other(ring_flags);
-    uapi::IfqReg import = {};
-    import.flags = kRegisterImport;
-    import.if_idx = static_cast<uint32_t>(exported.get());
+    uapi::IfqReg import = ImportOf(exported.get());
     spoil(import);
     const int result = other.Register(uapi::kRegisterZcrxIfq, &import, 1);
     if (result < 0) return ErrnoName(result);
@@ -146,9 +144,7 @@ std::string ImportIntoItsOwnRing() {
   Registration registration;
   EXPECT_EQ(registration.Register(ring), 0);
   const Fd exported(Export(ring, 0));
-  uapi::IfqReg import = {};
-  import.flags = kRegisterImport;
-  import.if_idx = static_cast<uint32_t>(exported.get());
+  uapi::IfqReg import = ImportOf(exported.get());
   const int result = ring.Register(uapi::kRegisterZcrxIfq, &import, 1);
   return result < 0 ? ErrnoName(result) : "ok: id " + std::to_string(import.zcrx_id);
 }
@@ -170,9 +166,7 @@ std::string ImportOutlivesItsRing() {
     const RawRing ring;
     EXPECT_EQ(registration.Register(ring), 0);
     const Fd exported(Export(ring, 0));
-    uapi::IfqReg import = {};
-    import.flags = kRegisterImport;
-    import.if_idx = static_cast<uint32_t>(exported.get());
+    uapi::IfqReg import = ImportOf(exported.get());
     EXPECT_EQ(importer.Register(uapi::kRegisterZcrxIfq, &import, 1), 0);
     EXPECT_EQ(import.zcrx_id, registration.ifq.zcrx_id);
   }
@@ -233,9 +227,7 @@ std::string MapByTheImporter() {
   EXPECT_EQ(registration.Register(ring), 0);
   const Fd exported(Export(ring, 0));
   const RawRing importer;
-  uapi::IfqReg import = {};
-  import.flags = kRegisterImport;
-  import.if_idx = static_cast<uint32_t>(exported.get());
+  uapi::IfqReg import = ImportOf(exported.get());
   EXPECT_EQ(importer.Register(uapi::kRegisterZcrxIfq, &import, 1), 0);
   return Map(importer, registration.region.mmap_offset, 2 * internal::PageBytes());
 }

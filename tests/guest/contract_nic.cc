@@ -37,8 +37,7 @@ std::string OtherInterface(const std::string& name, const std::string& make, con
   if (!make.empty()) Shell(make);
   const RawRing ring;
   Registration registration;
-  registration.ifq.flags = 0;
-  registration.ifq.if_idx = if_nametoindex(name.c_str());
+  registration.UseQueue(if_nametoindex(name.c_str()), 0);
   EXPECT_NE(registration.ifq.if_idx, 0u) << name;
   const std::string outcome = Outcome(ring, registration);
   if (!remove.empty()) Shell(remove);
@@ -53,8 +52,7 @@ std::string FromAnotherNamespace() {
     if (if_indextoname(index, name) != nullptr) return std::string(kSkip) + "namespace b has that index, too";
     const RawRing ring;
     Registration registration;
-    registration.ifq.flags = 0;
-    registration.ifq.if_idx = index;
+    registration.UseQueue(index, 0);
     return Outcome(ring, registration);
   });
 }
@@ -98,11 +96,7 @@ std::string Taken(const Spoil& second) {
   EXPECT_EQ(owner.Register(ring), 0);
   const RawRing other_ring;
   Registration other(1024);
-  other.ifq = owner.ifq;
-  other.ifq.zcrx_id = 0;
-  other.ifq.rx_buf_len = 0;
-  other.ifq.area_ptr = reinterpret_cast<uint64_t>(&other.area);
-  other.ifq.region_ptr = reinterpret_cast<uint64_t>(&other.region);
+  other.UseQueue(owner.ifq.if_idx, kZeroCopyQueue);
   second(other);
   return Outcome(other_ring, other);
 }
@@ -113,9 +107,7 @@ std::string TakenByThisRing() {
   owner.UseNic();
   EXPECT_EQ(owner.Register(ring), 0);
   Registration again(1024);
-  again.ifq.flags = 0;
-  again.ifq.if_idx = owner.ifq.if_idx;
-  again.ifq.if_rxq = kZeroCopyQueue;
+  again.UseQueue(owner.ifq.if_idx, kZeroCopyQueue);
   return Outcome(ring, again);
 }
 
@@ -128,9 +120,7 @@ std::string TakenByAnotherProcess() {
   return InChild([index] {
     const RawRing other_ring;
     Registration other;
-    other.ifq.flags = 0;
-    other.ifq.if_idx = index;
-    other.ifq.if_rxq = kZeroCopyQueue;
+    other.UseQueue(index, kZeroCopyQueue);
     return Outcome(other_ring, other);
   });
 }
@@ -204,6 +194,21 @@ std::string DownAndUp() {
   Shell("ip link set " + name + " down && ip link set " + name + " up && ip address add fd00::1/64 dev " +
         name + " nodad");
   return DataArrivesSplit(ring, owner);
+}
+
+// The ring that registered is gone; the queue stays with the one that imported.
+std::string ImportedElsewhere() {
+  Registration registration(1024);
+  RawRing importer;
+  {
+    const RawRing ring;
+    registration.UseNic();
+    EXPECT_EQ(registration.Register(ring), 0);
+    const Fd exported(Export(ring, 0));
+    uapi::IfqReg import = ImportOf(exported.get());
+    EXPECT_EQ(importer.Register(uapi::kRegisterZcrxIfq, &import, 1), 0);
+  }
+  return DataArrivesSplit(importer, registration);
 }
 
 std::string FewerChannels() {
@@ -374,6 +379,7 @@ std::vector<Case> NicCases() {
       {"registered_no_xdp", "EBUSY", [] { return WhileRegistered(AttachedXdp); }},
       {"registered_channels_stay", "EINVAL", [] { return WhileRegistered(FewerChannels); }},
 
+      {"registered_imported_elsewhere", "ok", ImportedElsewhere},
       {"registered_queue_restarts", "ok", RestartedQueue},
       {"registered_interface_down_and_up", "ok", DownAndUp},
 

@@ -25,15 +25,10 @@ namespace {
 constexpr uint64_t kOther = 1;
 constexpr uint64_t kThird = 2;
 
-// A ring with a registration that has no NIC, and a connection by loopback.
-struct Copying {
-  explicit Copying(uint32_t ring_flags = kReceiveRing, size_t pool_pages = 64)
-      : ring(ring_flags),
-        registration(pool_pages),
-        connection(ConnectByLoopback()),
-        receive(ring, registration) {
-    EXPECT_EQ(registration.Register(ring), 0);
-  }
+// A ring with a registration, and a connection to receive from.
+struct Receiver {
+  explicit Receiver(uint32_t ring_flags, size_t pool_pages)
+      : ring(ring_flags), registration(pool_pages), receive(ring, registration) {}
 
   // Sends bytes of the content and waits until they are there.
   void Queue(size_t bytes) {
@@ -59,33 +54,30 @@ struct Copying {
   size_t sent = 0;
 };
 
-// The same by the NIC's queue 1, or by another queue.
-struct Splitting {
-  explicit Splitting(uint16_t port = ZeroCopyPort()) : registration(1024), receive(ring, registration) {
+// Without a NIC, by loopback: every byte is copied.
+struct Copying : Receiver {
+  explicit Copying(uint32_t ring_flags = kReceiveRing, size_t pool_pages = 64)
+      : Receiver(ring_flags, pool_pages) {
+    EXPECT_EQ(registration.Register(ring), 0);
+    connection = ConnectByLoopback();
+  }
+};
+
+// By the NIC: through the queue that is registered, or with another port through another one.
+struct Splitting : Receiver {
+  explicit Splitting(uint16_t port = ZeroCopyPort()) : Receiver(kReceiveRing, 1024) {
     registration.UseNic();
     EXPECT_EQ(registration.Register(ring), 0);
     split_before = QueueCounter(kZeroCopyQueue, "split_bytes");
     connection = ConnectByNic(port);
   }
-
-  void Queue(size_t bytes) {
-    EXPECT_TRUE(SendContent(connection.client.get(), sent, bytes));
-    sent += bytes;
-    WaitQueued(server(), static_cast<int>(bytes));
+  // Receives to the end, and says whether bytes were written into the region.
+  std::string ReceiveAll() {
+    const std::string outcome = receive.Receive(server());
+    return outcome + (QueueCounter(kZeroCopyQueue, "split_bytes") > split_before ? ", split" : ", copied");
   }
-  void Finish() {
-    shutdown(connection.client.get(), SHUT_WR);
-    WaitPoll(server(), POLLRDHUP);
-  }
-  int server() const { return connection.server.get(); }
-  bool split() const { return QueueCounter(kZeroCopyQueue, "split_bytes") > split_before; }
 
-  RawRing ring;
-  Registration registration;
-  Connection connection;
-  ZeroCopyReceive receive;
   uint64_t split_before = 0;
-  size_t sent = 0;
 };
 
 // The result of another request than RECV_ZC: "ok", "ECANCELED", "silence".
@@ -188,16 +180,12 @@ std::string DataThenEnd(uint32_t ring_flags) {
 
 // More packets than one call takes: it goes on by itself.
 std::string ManyCalls() {
-  RawRing ring;
-  Registration registration(1024);
-  EXPECT_EQ(registration.Register(ring), 0);
-  Connection connection = ConnectByLoopback();
+  Copying c(kReceiveRing, 1024);
   std::thread sender([&] {
-    EXPECT_TRUE(SendContent(connection.client.get(), 0, 1'000'000));
-    connection.client.Close();
+    EXPECT_TRUE(SendContent(c.client(), 0, 1'000'000));
+    c.connection.client.Close();
   });
-  ZeroCopyReceive receive(ring, registration);
-  const std::string outcome = receive.Receive(connection.server.get());
+  const std::string outcome = c.receive.Receive(c.server());
   sender.join();
   return outcome;
 }
@@ -206,7 +194,6 @@ std::string DataAfterArming() {
   Copying c;
   c.receive.Prepare(c.server());
   c.ring.Submit();
-  c.Queue(0);
   EXPECT_TRUE(SendContent(c.client(), 0, 20'000));
   const std::string outcome = c.receive.FollowData(20'000);
   c.Finish();
@@ -545,27 +532,25 @@ std::string NicData() {
   Splitting s;
   s.Queue(50'000);
   s.Finish();
-  const std::string outcome = s.receive.Receive(s.server());
-  return outcome + (s.split() ? ", split" : ", copied");
+  return s.ReceiveAll();
 }
 
 std::string NicDataByAnotherQueue() {
   Splitting s(static_cast<uint16_t>(ZeroCopyPort() + 1));
   s.Queue(50'000);
   s.Finish();
-  const std::string outcome = s.receive.Receive(s.server());
-  return outcome + (s.split() ? ", split" : ", copied");
+  return s.ReceiveAll();
 }
 
 std::string NicManyCalls() {
   Splitting s;
   std::thread sender([&] {
-    EXPECT_TRUE(SendContent(s.connection.client.get(), 0, 1'000'000));
+    EXPECT_TRUE(SendContent(s.client(), 0, 1'000'000));
     s.connection.client.Close();
   });
-  const std::string outcome = s.receive.Receive(s.server());
+  const std::string outcome = s.ReceiveAll();
   sender.join();
-  return outcome + (s.split() ? ", split" : ", copied");
+  return outcome;
 }
 
 // Some packets in memory of the kernel, some in the region, in one stream.
@@ -576,8 +561,7 @@ std::string NicUnsplitPackets() {
   for (int i = 0; i < 10; ++i) s.Queue(5000);
   s.Finish();
   EXPECT_GT(QueueCounter(kZeroCopyQueue, "unsplit_pkts"), unsplit);
-  const std::string outcome = s.receive.Receive(s.server());
-  return outcome + (s.split() ? ", split" : ", copied");
+  return s.ReceiveAll();
 }
 
 // Parts of a piece are the same piece; each part is to be given back.
@@ -617,29 +601,6 @@ std::string NicReset() {
   s.ring.Submit();
   Reset(s.connection.client);
   return s.receive.Follow();
-}
-
-// The importing ring gets the bytes when the registering one is gone; the queue is still ours.
-std::string NicImportedData() {
-  Registration registration(1024);
-  RawRing importer;
-  {
-    const RawRing ring;
-    registration.UseNic();
-    EXPECT_EQ(registration.Register(ring), 0);
-    const Fd exported(Export(ring, 0));
-    uapi::IfqReg import = {};
-    import.flags = kRegisterImport;
-    import.if_idx = static_cast<uint32_t>(exported.get());
-    EXPECT_EQ(importer.Register(uapi::kRegisterZcrxIfq, &import, 1), 0);
-  }
-  const uint64_t before = QueueCounter(kZeroCopyQueue, "split_bytes");
-  Connection connection = ConnectByNic();
-  EXPECT_TRUE(SendContent(connection.client.get(), 0, 50'000));
-  connection.client.Close();
-  ZeroCopyReceive receive(importer, registration);
-  const std::string outcome = receive.Receive(connection.server.get());
-  return outcome + (QueueCounter(kZeroCopyQueue, "split_bytes") > before ? ", split" : ", copied");
 }
 
 std::vector<Case> EntryCases() {
@@ -742,7 +703,6 @@ std::vector<Case> DataCases() {
       {"nic_data_of_another_registration", "EFAULT, then data 1000, end 0", NicDataOfAnotherRegistration},
       {"nic_plain_receive", "EFAULT, then data 1000, end 0", NicPlainReceive},
       {"nic_reset_while_armed", "ECONNRESET", NicReset},
-      {"nic_imported_data", "data 50000, end 0, split", NicImportedData},
   };
 }
 

@@ -207,6 +207,14 @@ std::string UnprivilegedControl() {
 
 // --- QUERY -------------------------------------------------------------------------
 
+uapi::QueryHeader Question(uint32_t topic, void* answer, size_t size) {
+  uapi::QueryHeader header = {};
+  header.query_data = reinterpret_cast<uint64_t>(answer);
+  header.query_op = topic;
+  header.size = static_cast<uint32_t>(size);
+  return header;
+}
+
 int Query(uapi::QueryHeader& header, unsigned count = 0) {
   const auto result = syscall(__NR_io_uring_register, -1, uapi::kRegisterQuery, &header, count);
   return result < 0 ? -errno : 0;
@@ -217,10 +225,7 @@ int Query(uapi::QueryHeader& header, unsigned count = 0) {
 Observe Ask(std::function<void(uapi::QueryHeader&)> spoil) {
   return [spoil = std::move(spoil)] {
     std::array<std::byte, 8192> answer = {};
-    uapi::QueryHeader header = {};
-    header.query_data = reinterpret_cast<uint64_t>(answer.data());
-    header.query_op = uapi::kQueryZcrx;
-    header.size = sizeof(uapi::QueryZcrx);
+    uapi::QueryHeader header = Question(uapi::kQueryZcrx, answer.data(), sizeof(uapi::QueryZcrx));
     spoil(header);
     const int result = Query(header);
     if (result < 0) return ErrnoName(result);
@@ -230,12 +235,7 @@ Observe Ask(std::function<void(uapi::QueryHeader&)> spoil) {
 
 uapi::QueryZcrx QueryAnswer() {
   uapi::QueryZcrx answer = {};
-  uapi::QueryHeader header = {.next_entry = 0,
-                              .query_data = reinterpret_cast<uint64_t>(&answer),
-                              .query_op = uapi::kQueryZcrx,
-                              .size = sizeof(answer),
-                              .result = 0,
-                              .resv = {}};
+  uapi::QueryHeader header = Question(uapi::kQueryZcrx, &answer, sizeof(answer));
   EXPECT_EQ(Query(header), 0);
   EXPECT_EQ(answer.resv2, 0u);
   return answer;
@@ -256,12 +256,7 @@ std::string QueryHeaderOfTheRing() {
 
 std::string QueryEvents() {
   uapi::QueryZcrxEvent answer = {};
-  uapi::QueryHeader header = {.next_entry = 0,
-                              .query_data = reinterpret_cast<uint64_t>(&answer),
-                              .query_op = uapi::kQueryZcrxEvent,
-                              .size = sizeof(answer),
-                              .result = 0,
-                              .resv = {}};
+  uapi::QueryHeader header = Question(uapi::kQueryZcrxEvent, &answer, sizeof(answer));
   EXPECT_EQ(Query(header), 0);
   if (header.result != 0) return "entry " + ErrnoName(header.result);
   return "events " + Hex(answer.event_flags) + ", counters of " + std::to_string(answer.stats_size) +
@@ -273,9 +268,7 @@ std::string Chain(size_t count, bool cycle) {
   std::vector<uapi::QueryHeader> chain(count);
   std::vector<uapi::QueryZcrx> answers(count);
   for (size_t i = 0; i < count; ++i) {
-    chain[i].query_data = reinterpret_cast<uint64_t>(&answers[i]);
-    chain[i].query_op = uapi::kQueryZcrx;
-    chain[i].size = sizeof(answers[i]);
+    chain[i] = Question(uapi::kQueryZcrx, &answers[i], sizeof(answers[i]));
     if (i + 1 < count) chain[i].next_entry = reinterpret_cast<uint64_t>(&chain[i + 1]);
   }
   if (cycle) {
@@ -291,10 +284,7 @@ std::string Chain(size_t count, bool cycle) {
 
 std::string ChainGoesOnAfterAnError() {
   uapi::QueryZcrx answer = {};
-  uapi::QueryHeader second = {};
-  second.query_data = reinterpret_cast<uint64_t>(&answer);
-  second.query_op = uapi::kQueryZcrx;
-  second.size = sizeof(answer);
+  uapi::QueryHeader second = Question(uapi::kQueryZcrx, &answer, sizeof(answer));
   uapi::QueryHeader first = {};
   first.next_entry = reinterpret_cast<uint64_t>(&second);
   first.query_op = 1000;
@@ -304,11 +294,8 @@ std::string ChainGoesOnAfterAnError() {
 
 std::string QueryOnARing() {
   const RawRing ring;
-  uapi::QueryHeader header = {};
   uapi::QueryZcrx answer = {};
-  header.query_data = reinterpret_cast<uint64_t>(&answer);
-  header.query_op = uapi::kQueryZcrx;
-  header.size = sizeof(answer);
+  uapi::QueryHeader header = Question(uapi::kQueryZcrx, &answer, sizeof(answer));
   const int result = ring.Register(uapi::kRegisterQuery, &header, 0);
   return ErrnoName(result) + ", entry " + ErrnoName(header.result);
 }

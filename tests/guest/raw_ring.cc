@@ -153,11 +153,15 @@ Registration::Registration(size_t pool_pages)
   ifq.region_ptr = reinterpret_cast<uint64_t>(&region);
 }
 
+void Registration::UseQueue(uint32_t interface_index, uint32_t queue) {
+  ifq.flags &= ~kRegisterNodev;
+  ifq.if_idx = interface_index;
+  ifq.if_rxq = queue;
+}
+
 void Registration::UseNic(uint32_t queue) {
   WaitUntilQueueIsFree(queue);
-  ifq.flags &= ~kRegisterNodev;
-  ifq.if_idx = if_nametoindex(InterfaceA().c_str());
-  ifq.if_rxq = queue;
+  UseQueue(if_nametoindex(InterfaceA().c_str()), queue);
 }
 
 void Registration::UseKernelRegion() {
@@ -207,6 +211,13 @@ int Export(const RawRing& ring, uint32_t id) {
   uapi::Ctrl control = {.zcrx_id = id, .op = kCtrlExport, .resv = {}, .payload = {}};
   const int result = ring.Register(uapi::kRegisterZcrxCtrl, &control, 0);
   return result < 0 ? result : static_cast<int>(control.payload[0]);
+}
+
+uapi::IfqReg ImportOf(int fd) {
+  uapi::IfqReg import = {};
+  import.flags = kRegisterImport;
+  import.if_idx = static_cast<uint32_t>(fd);
+  return import;
 }
 
 // --- ZeroCopyReceive -----------------------------------------------------------------

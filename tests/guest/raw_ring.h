@@ -105,8 +105,9 @@ struct Registration {
   Registration(const Registration&) = delete;
   Registration& operator=(const Registration&) = delete;
 
-  // Makes it one of a queue of the NIC, of namespace `a`'s interface by default; waits until that queue is
-  // free.
+  // Makes it one of a queue of an interface.
+  void UseQueue(uint32_t interface_index, uint32_t queue);
+  // Of the test NIC in namespace `a`; waits until the queue is free.
   void UseNic(uint32_t queue = kZeroCopyQueue);
   // Makes the kernel allocate the ring.
   void UseKernelRegion();
@@ -138,6 +139,8 @@ int Control(const RawRing& ring, uint32_t id, uint32_t operation);
 int Flush(const RawRing& ring, const Registration& registration);
 // A file descriptor that stands for the registration, or a negated errno.
 int Export(const RawRing& ring, uint32_t id);
+// The argument of a registration that imports what `fd` stands for.
+uapi::IfqReg ImportOf(int fd);
 
 // An RECV_ZC request and what came of it. The bytes must be those of SendContent() from 0 on.
 class ZeroCopyReceive {
