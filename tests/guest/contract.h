@@ -19,7 +19,7 @@ namespace zcrx {
 struct KernelAnswers {
   uint64_t ring_setup_flags = 0;  // 0 if it does not say
   uapi::QueryZcrx zcrx = {};
-  bool events = false;
+  uint32_t events = 0;           // a bit for each kind
   bool split_threshold = false;  // of the test NIC, by netlink
 };
 const KernelAnswers& AskKernel();
