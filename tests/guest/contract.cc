@@ -84,6 +84,17 @@ const Difference kRbufRing = {
     "Our series has a completion ring of 16-byte entries that mainline lacks; flag 31 asks for it, and then "
     "`__resv[0]` points to its description."};
 
+const Difference kFlushReadsOn = {
+    "flushing reads on",
+    [](const KernelAnswers& kernel) { return (kernel.zcrx.register_flags & kRegisterRbuf) != 0; },
+    "Mainline's ZCRX_CTRL_FLUSH_RQ stops behind an entry that names no buffer, and has to be called again; "
+    "our series reads on."};
+const Difference kMappingOutOfMemory = {
+    "mmap() of what is not there",
+    [](const KernelAnswers& kernel) { return (kernel.ring_setup_flags & kSetupCqeMixed) == 0; },
+    "io_uring of 6.12 says ENOMEM for any offset of a ring that there is nothing at; our series leaves it "
+    "at that."};
+
 std::string Outcome(const RawRing& ring, Registration& registration) {
   const int result = registration.Register(ring);
   return result == 0 ? registration.Returned() : ErrnoName(result);

@@ -36,6 +36,8 @@ extern const Difference kNoAddArea;
 extern const Difference kNoBufferSizes;
 extern const Difference kNoSplitThreshold;
 extern const Difference kRbufRing;
+extern const Difference kFlushReadsOn;
+extern const Difference kMappingOutOfMemory;
 
 struct Case {
   const char* name;  // group_words
