@@ -36,6 +36,8 @@ struct KernelFeatures {
   bool large_buffers = false;
   // The kernel counts what it had to copy: struct zcrx_stats (7.2).
   bool copy_stats = false;
+  // The rbuf completion ring (kernel-patches/linux-6.12): see CompletionRing::kRbufRing.
+  bool rbuf_ring = false;
   // What is missing most, in words; empty if nothing is.
   std::string reason;
 

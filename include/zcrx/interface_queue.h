@@ -41,6 +41,19 @@ struct PoolOptions {
   std::optional<int> numa_node = std::nullopt;
 };
 
+// Where the kernel says which bytes have arrived.
+enum class CompletionRing {
+  // The rbuf ring where the kernel has it (KernelFeatures::rbuf_ring), else the completion queue.
+  kAuto,
+  // The io_uring's completion queue, whose entries are then 32 bytes, for requests of all kinds: one
+  // for each fragment. Linux 6.15 and later.
+  kMainCq,
+  // A ring of the interface queue's own with 16 bytes for each fragment, and one completion of 16 bytes
+  // for all fragments that a stream gets at a time. Tells which bytes were copied
+  // (StreamStats::copied_bytes). In kernel-patches/linux-6.12; elsewhere Create() answers EOPNOTSUPP.
+  kRbufRing,
+};
+
 struct InterfaceQueueOptions {
   // Name of the interface, in the network namespace of the calling thread.
   std::string interface = "";
@@ -50,6 +63,11 @@ struct InterfaceQueueOptions {
   // Entries of the refill ring, rounded up to a power of two,
   // at most 32768. 0: one per piece, up to the most.
   uint32_t refill_entries = 0;
+  CompletionRing completion = CompletionRing::kAuto;
+  // Entries of the rbuf ring, where it is used: at least the fragments that may arrive in one turn of the
+  // loop. Rounded and limited like refill_entries. Too few cost speed, never data
+  // (RuntimeStats::rearms_no_space). 0: one per piece, up to the most.
+  uint32_t rbuf_entries = 0;
   // A queue whose previous owner has just died is freed by the kernel a little
   // later, and answers EEXIST until then. Registration is retried for so long.
   std::chrono::milliseconds busy_timeout = std::chrono::seconds(10);
@@ -65,7 +83,7 @@ struct InterfaceQueueStats {
   uint64_t refill_lag = 0;            // entries of the refill ring that the kernel has not taken yet
   uint64_t refill_overflow_peak = 0;  // most returns that ever waited because the refill ring was full
   // What the kernel counts as copied into the region (Linux >= 7.2; absent before). It does not count bytes
-  // that arrived in the linear part of a packet.
+  // that arrived in the linear part of a packet. RuntimeStats::copied_bytes is exact where it can be.
   std::optional<uint64_t> copied_fragments;
   std::optional<uint64_t> copied_bytes;
 };

@@ -52,7 +52,8 @@ struct RuntimeOptions {
   // Entries of the submission queue. It is flushed when full.
   uint32_t submission_entries = 256;
   // Entries of the completion queue: at least the fragments that may arrive in
-  // one turn of the loop. Too few cost speed, never data (RuntimeStats::rearms_no_space).
+  // one turn of the loop (with the rbuf ring: the streams they arrive on). Too few
+  // cost speed, never data (RuntimeStats::rearms_no_space).
   uint32_t completion_entries = 8192;
 };
 
@@ -60,18 +61,29 @@ struct RuntimeOptions {
 struct ReceivePathInfo {
   enum class Kind { kZeroCopy, kCopy };
   Kind kind = Kind::kCopy;
+  // Which ring tells of received bytes: kMainCq or kRbufRing. On the copy path always kMainCq.
+  CompletionRing completion = CompletionRing::kMainCq;
   // Why it is this one, for people.
   std::string reason;
 };
 
 // Counts since Create().
 struct RuntimeStats {
-  uint64_t turns = 0;           // turns of the loop
-  uint64_t completions = 0;     // completions of the kernel handled
+  uint64_t turns = 0;                // turns of the loop
+  uint64_t completions = 0;          // completions of the kernel handled, of all kinds
+  uint64_t receive_completions = 0;  // of these, of receives
+  // What the kernel wrote to tell all that: bytes of the entries of the completion queue, and of the rbuf
+  // ring.
+  uint64_t completion_bytes = 0;
   uint64_t bytes_received = 0;  // by all streams
   uint64_t fragments_received = 0;
+  // Of these, what the kernel copied instead of the NIC writing it into the region.
+  // Exact on the copy path (all of it) and with the rbuf ring. With the main
+  // completion queue it is InterfaceQueueStats::copied_*: too low, or absent.
+  std::optional<uint64_t> copied_bytes;
+  std::optional<uint64_t> copied_fragments;
   // Receives that the kernel ended, and that were armed again without anybody noticing,
-  uint64_t rearms_no_space = 0;       // as the completion queue was full (ENOSPC)
+  uint64_t rearms_no_space = 0;       // as the completion queue or the rbuf ring was full (ENOSPC)
   uint64_t rearms_no_buffer = 0;      // as no buffer was free to copy into (ENOMEM, ENOBUFS)
   uint64_t completion_overflows = 0;  // times the completion queue had overflowed when it was looked at
   // Absent on the copy path.

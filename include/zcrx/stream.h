@@ -16,6 +16,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -101,6 +102,9 @@ class SendAllAwaiter : public SendAwaiterBase {
 struct StreamStats {
   uint64_t bytes_received = 0;  // given to Receive() and ReceiveBatch()
   uint64_t fragments_received = 0;
+  // Of bytes_received, those that the kernel copied instead of the NIC writing them into the region; exact.
+  // Absent where completions do not tell: zero copy with the main completion queue.
+  std::optional<uint64_t> copied_bytes;
   uint64_t bytes_sent = 0;            // taken by the kernel
   uint64_t bytes_sent_zero_copy = 0;  // of these, asked to be sent out of our memory (SEND_ZC)
 };

@@ -39,10 +39,11 @@ BufferLedger::~BufferLedger() {
   }
 }
 
-BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token) {
+BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, bool copied) {
   if (free_.empty()) Grow();
   BufferRecord* record = free_.Pop();
   record->token = token;
+  record->copied = copied;
   record->bytes = {region_.base() + offset, length};
   // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
   record->references.store(1, std::memory_order_relaxed);

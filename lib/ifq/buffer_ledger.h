@@ -27,6 +27,7 @@ struct BufferRecord {
   uint64_t token = 0;              // names the piece to whoever takes it back
   std::span<const std::byte> bytes;
   std::atomic<uint32_t> references = 0;
+  bool copied = false;           // by the kernel, as far as it tells
   BufferRecord* next = nullptr;  // in the one list it is in: of a stream, returned, or free
 };
 
@@ -47,6 +48,18 @@ class RecordQueue {
     first_ = record->next;
     --size_;
     return record;
+  }
+  // Moves all of `other` behind what is here.
+  void Append(RecordQueue& other) {
+    if (other.empty()) return;
+    (first_ == nullptr ? first_ : last_->next) = other.first_;
+    last_ = other.last_;
+    size_ += other.size_;
+    other = {};
+  }
+  // Drops the reference on each of them.
+  void DropAll() {
+    while (!empty()) DropReference(Pop());
   }
 
  private:
@@ -75,7 +88,7 @@ class BufferLedger {
 
   // A record, with one reference, of `length` bytes at `offset` of the region. Allocates only while
   // more fragments are out than ever before.
-  BufferRecord* Issue(size_t offset, size_t length, uint64_t token);
+  BufferRecord* Issue(size_t offset, size_t length, uint64_t token, bool copied = false);
 
   // The records that have come back and have not been settled, oldest first.
   // Those that other threads returned are among them.

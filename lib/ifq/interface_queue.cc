@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/ifq/give_back.h"
 #include "lib/ifq/register_error.h"
+#include "lib/ifq/take.h"
 #include "lib/netdev/interface.h"
 #include "lib/netdev/rings.h"
 #include "lib/uapi/zcrx.h"
@@ -26,16 +27,20 @@ namespace {
 // 128 bytes; where the entries really start is in the offsets they return.
 size_t HeaderBytes() { return PageBytes(); }
 
-size_t StatsOffset(uint32_t refill_entries) { return HeaderBytes() + refill_entries * sizeof(uapi::Rqe); }
+// The kernel's counts lie behind the rings.
+size_t StatsOffset(uint32_t refill_entries, uint32_t rbuf_entries) {
+  return HeaderBytes() + refill_entries * sizeof(uapi::Rqe) +
+         (rbuf_entries > 0 ? RbufRing::BytesFor(rbuf_entries) : 0);
+}
 
-absl::StatusOr<uint32_t> RefillEntries(const InterfaceQueueOptions& options, const PoolRegion& region) {
-  if (options.refill_entries > uapi::kMaxRefillEntries) {
-    return absl::InvalidArgumentError(absl::StrCat("InterfaceQueueOptions::refill_entries is ",
-                                                   options.refill_entries, "; the kernel takes at most ",
-                                                   uapi::kMaxRefillEntries));
+// The size of a ring for which `wanted` entries, the option `name`, are asked; 0: one per piece.
+absl::StatusOr<uint32_t> RingEntries(const char* name, uint32_t wanted, uint32_t most,
+                                     const PoolRegion& region) {
+  if (wanted > most) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("InterfaceQueueOptions::", name, " is ", wanted, "; the kernel takes at most ", most));
   }
-  const size_t wanted = options.refill_entries != 0 ? options.refill_entries : region.pieces();
-  return std::bit_ceil(static_cast<uint32_t>(std::min<size_t>(wanted, uapi::kMaxRefillEntries)));
+  return std::bit_ceil(static_cast<uint32_t>(std::min<size_t>(wanted != 0 ? wanted : region.pieces(), most)));
 }
 
 std::optional<uint64_t> MemlockLimit() {
@@ -45,15 +50,15 @@ std::optional<uint64_t> MemlockLimit() {
 }
 
 // What the NIC says of itself now. Best effort: what cannot be read stays absent.
-RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion& region,
-                          uint32_t refill_entries, const KernelFeatures& features) {
+RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion& region, bool rbuf_ring,
+                          const KernelFeatures& features) {
   RegisterFacts facts;
   facts.interface = options.interface;
   facts.rx_queue = options.rx_queue;
   facts.buffer_bytes = region.piece_bytes();
   facts.page_bytes = PageBytes();
   facts.pool_bytes = region.bytes();
-  facts.refill_entries = refill_entries;
+  facts.rbuf_ring = rbuf_ring;
   facts.kernel_knows_large_buffers = features.large_buffers;
   facts.memlock_limit = MemlockLimit();
 
@@ -74,12 +79,13 @@ RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion
 }  // namespace
 
 InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker,
-                               const KernelFeatures& features, uint32_t refill_entries)
+                               const KernelFeatures& features, const Entries& entries)
     : ring_(ring),
       can_flush_(features.flush_refill_ring),
       has_copy_stats_(features.copy_stats),
       knows_large_buffers_(features.large_buffers),
-      stats_offset_(StatsOffset(refill_entries)),
+      entries_(entries),
+      stats_offset_(StatsOffset(entries.refill, entries.rbuf)),
       ring_memory_(Mapping::Map(stats_offset_ + sizeof(uapi::Stats))),
       ledger_(BufferLedger::Open(std::move(region), std::move(waker))) {}
 
@@ -89,23 +95,36 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
                                                                          const InterfaceQueueOptions& options,
                                                                          const KernelFeatures& features,
                                                                          std::shared_ptr<Waker> waker) {
+  const bool rbuf_ring = UsesRbufRing(options, features);
+  if (options.completion == CompletionRing::kRbufRing && !rbuf_ring) {
+    return ErrnoStatus(
+        EOPNOTSUPP,
+        "this kernel has no rbuf completion ring (IORING_REGISTER_QUERY does not report ZCRX_REG_RBUF_CQ), "
+        "which only kernel-patches/linux-6.12 has; fix: InterfaceQueueOptions::completion = "
+        "CompletionRing::kAuto");
+  }
   const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
   if (!interface.ok()) return interface.status();
   absl::StatusOr<PoolRegion> region = PoolRegion::Map(options.pool, interface->numa_node);
   if (!region.ok()) return region.status();
-  const absl::StatusOr<uint32_t> refill_entries = RefillEntries(options, *region);
+  const absl::StatusOr<uint32_t> refill_entries =
+      RingEntries("refill_entries", options.refill_entries, uapi::kMaxRefillEntries, *region);
   if (!refill_entries.ok()) return refill_entries.status();
+  const absl::StatusOr<uint32_t> rbuf_entries =
+      RingEntries("rbuf_entries", options.rbuf_entries, uapi::kMaxRbufEntries, *region);
+  if (!rbuf_entries.ok()) return rbuf_entries.status();
 
   std::unique_ptr<InterfaceQueue> queue(
-      new InterfaceQueue(ring, *std::move(region), std::move(waker), features, *refill_entries));
-  if (queue->ring_memory_.empty()) return ErrnoStatus(ENOMEM, "mapping the refill ring");
+      new InterfaceQueue(ring, *std::move(region), std::move(waker), features,
+                         {.refill = *refill_entries, .rbuf = rbuf_ring ? *rbuf_entries : 0}));
+  if (queue->ring_memory_.empty()) return ErrnoStatus(ENOMEM, "mapping the rings of the interface queue");
 
   const auto deadline = std::chrono::steady_clock::now() + options.busy_timeout;
   auto pause = std::chrono::milliseconds(2);
   while (true) {
-    const int error = queue->TryRegister(interface->index, options.rx_queue, *refill_entries);
+    const int error = queue->TryRegister(interface->index, options.rx_queue);
     if (error == 0) return queue;
-    const RegisterFacts facts = GatherFacts(options, queue->ledger_->region(), *refill_entries, features);
+    const RegisterFacts facts = GatherFacts(options, queue->ledger_->region(), rbuf_ring, features);
     if (!WorthRetrying(error, facts) || std::chrono::steady_clock::now() + pause > deadline) {
       return RegisterError(error, facts);
     }
@@ -114,7 +133,7 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
   }
 }
 
-int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, uint32_t refill_entries) {
+int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue) {
   const PoolRegion& region = ledger_->region();
   // A page is what 0 means, and kernels before 7.0 must find 0 in what was a reserved field.
   const bool large = region.piece_bytes() != PageBytes();
@@ -133,39 +152,56 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, uin
   events.flags = uapi::kEventDescStats;
   events.stats_offset = stats_offset_;
 
+  uapi::RbufCqReg rbuf = {};
+  rbuf.cq_entries = entries_.rbuf;
+
   uapi::IfqReg request = {};
   request.if_idx = interface_index;
   request.if_rxq = rx_queue;
-  request.rq_entries = refill_entries;
+  request.rq_entries = entries_.refill;
   request.area_ptr = reinterpret_cast<uint64_t>(&area);
   request.region_ptr = reinterpret_cast<uint64_t>(&memory);
   request.rx_buf_len = large ? static_cast<uint32_t>(region.piece_bytes()) : 0;
   request.event_desc = has_copy_stats_ ? reinterpret_cast<uint64_t>(&events) : 0;
+  if (entries_.rbuf > 0) {
+    request.flags = uapi::kRegRbufCq;
+    request.rbuf_cq_ptr = reinterpret_cast<uint64_t>(&rbuf);
+  }
 
   const int result = ring_.Register(uapi::kRegisterZcrxIfq, &request, 1);
   if (result < 0) return -result;
 
+  // Not the contract we know; writing there would corrupt memory.
+  if (!FindRings(request, rbuf)) return EPROTO;
+  id_ = request.zcrx_id;
+  area_token_ = area.rq_area_token;
+  return 0;
+}
+
+bool InterfaceQueue::FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf) {
   std::byte* base = ring_memory_.base();
   const uapi::Offsets& offsets = request.offsets;
   const size_t end = offsets.rqes + request.rq_entries * sizeof(uapi::Rqe);
   if (!std::has_single_bit(request.rq_entries) || end > stats_offset_ || offsets.head + 4 > end ||
       offsets.tail + 4 > end) {
-    return EPROTO;  // not the contract we know; writing there would corrupt memory
+    return false;
   }
-  id_ = request.zcrx_id;
-  area_token_ = area.rq_area_token;
   refill_ = RefillRing({.head = reinterpret_cast<uint32_t*>(base + offsets.head),
                         .tail = reinterpret_cast<uint32_t*>(base + offsets.tail),
                         .entries = reinterpret_cast<uapi::Rqe*>(base + offsets.rqes),
                         .size = request.rq_entries});
-  return 0;
+  if (entries_.rbuf == 0) return true;
+  const std::optional<RbufRing::Memory> memory = RbufRing::Locate(base, end, stats_offset_, rbuf);
+  if (memory.has_value()) rbuf_.emplace(*memory);
+  return memory.has_value();
 }
 
-BufferRecord* InterfaceQueue::Receive(uint64_t offset, uint32_t length) {
-  const uint64_t position = offset & ~uapi::kAreaMask;
-  const size_t bytes = ledger_->region().bytes();
-  if (position > bytes || length > bytes - position) return nullptr;
-  return ledger_->Issue(position, length, position | area_token_);
+bool InterfaceQueue::Take(const Completion& completion, RecordQueue& fragments) {
+  const auto count_or_length = static_cast<uint32_t>(completion.res);
+  if (rbuf_.has_value()) return TakeFragments(*ledger_, area_token_, *rbuf_, count_or_length, fragments);
+  // Copied or not: these completions do not tell.
+  return TakeFragment(*ledger_, area_token_, completion.zc_offset, count_or_length, /*copied=*/false,
+                      fragments);
 }
 
 uint32_t InterfaceQueue::GiveBack() {

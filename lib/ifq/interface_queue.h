@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One registered interface queue: region, ledger and refill ring together.
+// One registered interface queue: region, ledger, refill ring and rbuf ring together.
 #ifndef ZCRX_LIB_IFQ_INTERFACE_QUEUE_H_
 #define ZCRX_LIB_IFQ_INTERFACE_QUEUE_H_
 
@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ifq/mapping.h"
+#include "lib/ring/completion.h"
+#include "lib/ring/rbuf_ring.h"
 #include "lib/ring/refill_ring.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
@@ -24,8 +26,15 @@ namespace zcrx::inline v0::internal {
 // frees the queue when the ring is closed, which must come before this ends.
 class InterfaceQueue {
  public:
+  // Whether its completions come by the rbuf ring. Else the io_uring must have wide
+  // completions: ask before it is created.
+  static bool UsesRbufRing(const InterfaceQueueOptions& options, const KernelFeatures& features) {
+    return options.completion != CompletionRing::kMainCq && features.rbuf_ring;
+  }
+
   // Maps the region and registers it. While the queue is busy it tries again,
-  // for options.busy_timeout. Errors as RegisterError() has them.
+  // for options.busy_timeout. Errors as RegisterError() has them; EOPNOTSUPP if the
+  // kernel lacks the ring that the options ask for.
   static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Register(Ring& ring,
                                                                   const InterfaceQueueOptions& options,
                                                                   const KernelFeatures& features,
@@ -35,9 +44,9 @@ class InterfaceQueue {
   // What RECV_ZC names the queue by.
   uint32_t id() const { return id_; }
 
-  // The record of the `length` bytes at `offset` as a completion has it. Null if
-  // the kernel named bytes outside the region.
-  BufferRecord* Receive(uint64_t offset, uint32_t length);
+  // Appends the fragments that a completion with more() tells of to `fragments`.
+  // False if the kernel named bytes outside the region.
+  bool Take(const Completion& completion, RecordQueue& fragments);
 
   // Gives the kernel what has been returned, as far as the refill ring has room;
   // the rest waits for the next time. Returns how many were given.
@@ -49,23 +58,38 @@ class InterfaceQueue {
   bool FlushRefillRing();
 
   BufferLedger& ledger() { return *ledger_; }
+  CompletionRing completion() const {
+    return rbuf_.has_value() ? CompletionRing::kRbufRing : CompletionRing::kMainCq;
+  }
+  // Bytes that the kernel has written into the rbuf ring and that have been read.
+  uint64_t rbuf_bytes() const { return rbuf_.has_value() ? rbuf_->popped() * sizeof(uapi::RbufCqe) : 0; }
   InterfaceQueueStats stats() const;
 
  private:
+  // Asked of the kernel.
+  struct Entries {
+    uint32_t refill;
+    uint32_t rbuf;  // 0: no rbuf ring
+  };
+
   InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker, const KernelFeatures& features,
-                 uint32_t refill_entries);
+                 const Entries& entries);
 
   // One try. Returns 0 or the errno.
-  int TryRegister(uint32_t interface_index, uint32_t rx_queue, uint32_t refill_entries);
+  int TryRegister(uint32_t interface_index, uint32_t rx_queue);
+  // Where the kernel put the rings. False if it cannot be there.
+  bool FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf);
 
   Ring& ring_;
   const bool can_flush_;
   const bool has_copy_stats_;
   const bool knows_large_buffers_;
+  const Entries entries_;
   const size_t stats_offset_;
-  Mapping ring_memory_;  // of the refill ring and the kernel's counts
+  Mapping ring_memory_;  // of both rings and the kernel's counts
   BufferLedger::Handle ledger_;
   RefillRing refill_;
+  std::optional<RbufRing> rbuf_;
   uint32_t id_ = 0;
   uint64_t area_token_ = 0;
   uint64_t overflow_peak_ = 0;

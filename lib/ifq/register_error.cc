@@ -36,7 +36,10 @@ std::string InvalidArgument(const RegisterFacts& facts) {
   return absl::StrCat(
       "the kernel refuses the request; the usual cause: header/data split was not set, even if the driver "
       "reports it as its default; fix: ethtool -G ",
-      nic, " tcp-data-split on");
+      nic, " tcp-data-split on",
+      facts.rbuf_ring ? "; if it was, the rbuf ring is refused; fix: InterfaceQueueOptions::completion = "
+                        "CompletionRing::kMainCq"
+                      : "");
 }
 
 std::string NotSupported(const RegisterFacts& facts) {
@@ -115,12 +118,15 @@ std::string CauseAndFix(int error, const RegisterFacts& facts) {
       return "the region could not be pinned: its memory must be writable and private to the process";
     case E2BIG:
     case EOVERFLOW:
-      return "the refill ring's region is too large; fix: a smaller refill_entries";
+      return facts.rbuf_ring
+                 ? "the memory of the refill and rbuf rings is too large; fix: smaller refill_entries and "
+                   "rbuf_entries"
+                 : "the refill ring's region is too large; fix: a smaller refill_entries";
     case ENETDOWN:
       return absl::StrCat("the interface is down; fix: ip link set ", facts.interface, " up");
     case EPROTO:
-      return "the kernel laid out the refill ring in a way this version of zcrx does not know; fix: a newer "
-             "zcrx";
+      return absl::StrCat("the kernel laid out the refill ring ", facts.rbuf_ring ? "or the rbuf ring " : "",
+                          "in a way this version of zcrx does not know; fix: a newer zcrx");
     case ENOSYS:
       return "this kernel has no io_uring registration; a seccomp filter may hide it";
     default:

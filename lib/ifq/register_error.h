@@ -22,7 +22,7 @@ struct RegisterFacts {
   size_t buffer_bytes = 0;
   size_t page_bytes = 0;
   size_t pool_bytes = 0;
-  uint32_t refill_entries = 0;
+  bool rbuf_ring = false;  // asked for, of a kernel that reports it
   bool kernel_knows_large_buffers = false;
   std::optional<uint32_t> rx_queues;
   std::optional<bool> header_split;  // tcp-data-split is "on", not merely reported

@@ -13,6 +13,7 @@ namespace zcrx::inline v0::internal {
 
 StreamState::StreamState(RuntimeCore& runtime, int fd)
     : runtime_(&runtime), fd_(fd), receive_(runtime.receive_path(), *this) {
+  if (runtime.receive_path().tells_copied()) stats_.copied_bytes = 0;
   runtime_->Attach(this);
 }
 
@@ -40,6 +41,7 @@ Buffer StreamState::PopInbox() {
   BufferRecord* record = inbox_.Pop();
   stats_.bytes_received += record->bytes.size();
   ++stats_.fragments_received;
+  if (stats_.copied_bytes.has_value() && record->copied) *stats_.copied_bytes += record->bytes.size();
   return {record->bytes, record};
 }
 
@@ -56,12 +58,8 @@ absl::StatusOr<BufferChain> StreamState::TakeAll() {
   return chain;
 }
 
-void StreamState::OnBytes(BufferRecord* record) {
-  if (!open_) {
-    DropReference(record);
-    return;
-  }
-  inbox_.Push(record);
+void StreamState::OnBytes(RecordQueue& fragments) {
+  inbox_.Append(fragments);
   if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
 }
 
@@ -76,14 +74,10 @@ void StreamState::End(const absl::Status& status) {
   if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
 }
 
-void StreamState::DropInbox() {
-  while (!inbox_.empty()) DropReference(inbox_.Pop());
-}
-
 void StreamState::Close() {
   if (!std::exchange(open_, false)) return;
   Ref();  // stays until the end of this function
-  DropInbox();
+  inbox_.DropAll();
   // What was received before is gone with the inbox; from now on there is but this.
   ended_ = true;
   end_ = ErrnoStatus(ECANCELED, "the stream was closed");

@@ -60,7 +60,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   void Unref();
 
   // ReceiveSink
-  void OnBytes(BufferRecord* record) override;
+  void OnBytes(RecordQueue& fragments) override;
   void OnEnd(const absl::Status& status) override;
   // RuntimeResource
   void OnShutdown() override { Close(); }
@@ -71,7 +71,6 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   ~StreamState();
 
   void End(const absl::Status& status);
-  void DropInbox();
   void CloseSocketIfUnused();
   Buffer PopInbox();
 

@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<CopyPath>> CopyPath::Create(Ring& ring, const Poo
 // -ENOBUFS: all pieces are with the application. Each that comes back can be
 // used at once, so a request waits for as long as it takes.
 CopyPath::CopyPath(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker)
-    : ReceivePath(ring, ENOBUFS, /*most_waits=*/0),
+    : ReceivePath(ring, ENOBUFS, /*most_waits=*/0, /*tells_copied=*/true),
       ledger_(BufferLedger::Open(std::move(region), std::move(waker))) {
   // Rounding the region up to whole huge pages may have made more of them than can be provided.
   entries_ = std::bit_ceil(static_cast<uint32_t>(std::min(ledger_->region().pieces(), kMostPieces)));
@@ -67,21 +67,23 @@ void CopyPath::FillRequest(io_uring_sqe& entry) {
   entry.buf_group = kBufferGroup;
 }
 
-BufferRecord* CopyPath::TakeBytes(const Completion& completion, bool& malformed) {
-  if ((completion.flags & IORING_CQE_F_BUFFER) == 0) return nullptr;
+bool CopyPath::TakeFragments(const Completion& completion, RecordQueue& fragments) {
+  if ((completion.flags & IORING_CQE_F_BUFFER) == 0) return true;
   const uint32_t piece = completion.flags >> IORING_CQE_BUFFER_SHIFT;
   const PoolRegion& region = ledger_->region();
   if (piece >= region.pieces() || completion.res < 0 ||
       static_cast<size_t>(completion.res) > region.piece_bytes()) {
-    malformed = true;
-    return nullptr;
+    return false;
   }
-  BufferRecord* record =
-      ledger_->Issue(piece * region.piece_bytes(), static_cast<size_t>(completion.res), piece);
-  if (completion.res > 0) return record;
-  // The end of the stream may come with a piece that was picked in vain.
-  DropReference(record);
-  return nullptr;
+  BufferRecord* record = ledger_->Issue(piece * region.piece_bytes(), static_cast<size_t>(completion.res),
+                                        piece, /*copied=*/true);
+  if (completion.res > 0) {
+    fragments.Push(record);
+  } else {
+    // The end of the stream may come with a piece that was picked in vain.
+    DropReference(record);
+  }
+  return true;
 }
 
 uint32_t CopyPath::GiveBack() {

@@ -25,7 +25,7 @@ class CopyPath final : public ReceivePath {
 
  protected:
   void FillRequest(io_uring_sqe& entry) override;
-  BufferRecord* TakeBytes(const Completion& completion, bool& malformed) override;
+  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override;
   uint32_t GiveBack() override;
   BufferLedger& ledger() override { return *ledger_; }
 

@@ -72,26 +72,39 @@ void ReceivePath::Cancel(ReceiveRequest& request) {
 }
 
 void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& completion) {
-  bool malformed = false;
-  BufferRecord* record = TakeBytes(completion, malformed);
-  if (malformed) {
+  ++completions_;
+  RecordQueue fragments;
+  if (!TakeFragments(completion, fragments)) {
+    // Also the end of what is sound: bytes after a gap are not the stream's.
     request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
     if (completion.more()) ring_.PrepareCancel(&request);
   }
-  if (record != nullptr) {
-    request.fruitless_waits_ = 0;
-    wait_ = kFirstWait;
-    bytes_ += record->bytes.size();
-    ++fragments_;
-    request.sink_.OnBytes(record);
+  const bool had_bytes = !fragments.empty();
+  if (!request.cancelled_.ok()) {
+    fragments.DropAll();
+  } else if (had_bytes) {
+    Deliver(request, fragments);
   }
   if (completion.more()) return;
   // A last completion with bytes (copy path) ends the request, not the stream.
-  if (record != nullptr && request.cancelled_.ok()) {
+  if (had_bytes && request.cancelled_.ok()) {
     ArmAgain(request);
   } else {
     OnRequestEnded(request, completion.res);
   }
+}
+
+void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
+  request.fruitless_waits_ = 0;
+  wait_ = kFirstWait;
+  fragments_ += fragments.size();
+  for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
+    bytes_ += record->bytes.size();
+    if (!record->copied) continue;
+    copied_bytes_ += record->bytes.size();
+    ++copied_fragments_;
+  }
+  request.sink_.OnBytes(fragments);
 }
 
 void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
@@ -100,8 +113,8 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
   } else if (result == 0) {
     End(request, absl::OkStatus());
   } else if (result == -ENOSPC) {
-    // The completion queue was full. Nothing is lost: the data is still in the
-    // socket. The queue is empty again by the time of Flush().
+    // The completion queue or the rbuf ring was full. Nothing is lost: the data is
+    // still in the socket. Both are empty again by the time of Flush().
     ++rearms_no_space_;
     ArmAgain(request);
   } else if (result == -no_buffer_) {
@@ -164,8 +177,13 @@ bool ReceivePath::PrepareToSleep() {
 }
 
 void ReceivePath::AddStats(RuntimeStats& stats) const {
+  stats.receive_completions += completions_;
   stats.bytes_received += bytes_;
   stats.fragments_received += fragments_;
+  if (tells_copied_) {
+    stats.copied_bytes = copied_bytes_;
+    stats.copied_fragments = copied_fragments_;
+  }
   stats.rearms_no_space += rearms_no_space_;
   stats.rearms_no_buffer += rearms_no_buffer_;
 }

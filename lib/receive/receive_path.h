@@ -23,8 +23,9 @@ class ReceivePath;
 // A stream, as the receive path sees it.
 class ReceiveSink {
  public:
-  // The next bytes. Takes over the reference.
-  virtual void OnBytes(BufferRecord* record) = 0;
+  // The next bytes, in order: takes over the references of `fragments`, which has at least one, and leaves
+  // it empty.
+  virtual void OnBytes(RecordQueue& fragments) = 0;
   // Nothing follows. Ok: the peer ended the stream. CANCELLED: after Cancel().
   virtual void OnEnd(const absl::Status& status) = 0;
 
@@ -50,7 +51,7 @@ class ReceiveRequest final : public CompletionHandler {
   ReceiveSink& sink_;
   int fd_ = -1;
   State state_ = State::kIdle;
-  absl::Status cancelled_;        // not ok: how OnEnd() is to end it
+  absl::Status cancelled_;        // not ok: how OnEnd() is to end it; until then bytes are dropped
   uint32_t fruitless_waits_ = 0;  // for a buffer, since one came back
 };
 
@@ -64,7 +65,7 @@ class ReceivePath {
   // Starts to receive from the socket `fd`.
   void Arm(ReceiveRequest& request, int fd);
 
-  // Ends an active request. OnEnd() comes now or with a later completion; bytes may come before it.
+  // Ends an active request. OnEnd() comes now or with a later completion; bytes no more.
   void Cancel(ReceiveRequest& request);
 
   // Once per turn, before submitting: gives back the pieces that have been
@@ -74,20 +75,28 @@ class ReceivePath {
   // Before the thread blocks. False: something has come back, do not block.
   bool PrepareToSleep();
 
+  // Whether each fragment's `copied` is known.
+  bool tells_copied() const { return tells_copied_; }
+
   // Adds what this path counts.
   virtual void AddStats(RuntimeStats& stats) const;
 
  protected:
   // `no_buffer` is the errno for "no buffer to receive into". A request that has
   // met it `most_waits` times without any buffer coming back ends with it; 0: never.
-  ReceivePath(Ring& ring, int no_buffer, uint32_t most_waits)
-      : ring_(ring), no_buffer_(no_buffer), most_waits_(most_waits), timer_(*this) {}
+  ReceivePath(Ring& ring, int no_buffer, uint32_t most_waits, bool tells_copied)
+      : ring_(ring),
+        no_buffer_(no_buffer),
+        most_waits_(most_waits),
+        tells_copied_(tells_copied),
+        timer_(*this) {}
 
   // Fills in a request for the socket; the handler is set.
   virtual void FillRequest(io_uring_sqe& entry) = 0;
 
-  // The bytes of a completion; null if it has none, or (`malformed`) impossible ones.
-  virtual BufferRecord* TakeBytes(const Completion& completion, bool& malformed) = 0;
+  // Appends the fragments that a completion tells of, if any, to `fragments`, in
+  // order. False if what it says is impossible.
+  virtual bool TakeFragments(const Completion& completion, RecordQueue& fragments) = 0;
 
   // Gives back what has been returned; how many pieces.
   virtual uint32_t GiveBack() = 0;
@@ -118,6 +127,7 @@ class ReceivePath {
   };
 
   void OnCompletion(ReceiveRequest& request, const Completion& completion);
+  void Deliver(ReceiveRequest& request, RecordQueue& fragments);
   void OnRequestEnded(ReceiveRequest& request, int result);
   void ArmAgain(ReceiveRequest& request);
   void WaitForBuffer(ReceiveRequest& request);
@@ -127,13 +137,17 @@ class ReceivePath {
 
   const int no_buffer_;
   const uint32_t most_waits_;
+  const bool tells_copied_;
   std::vector<ReceiveRequest*> to_arm_;
   std::vector<ReceiveRequest*> arming_;  // storage for Flush(), kept
   std::vector<ReceiveRequest*> starved_;
   Timer timer_;
   std::chrono::nanoseconds wait_ = {};
+  uint64_t completions_ = 0;
   uint64_t bytes_ = 0;
   uint64_t fragments_ = 0;
+  uint64_t copied_bytes_ = 0;
+  uint64_t copied_fragments_ = 0;
   uint64_t rearms_no_space_ = 0;
   uint64_t rearms_no_buffer_ = 0;
 };

@@ -16,7 +16,9 @@ constexpr uint32_t kMostWaits = 40;
 
 // -ENOMEM: no piece was free for bytes that the kernel must copy.
 ZeroCopyPath::ZeroCopyPath(Ring& ring, std::unique_ptr<InterfaceQueue> queue)
-    : ReceivePath(ring, ENOMEM, kMostWaits), queue_(std::move(queue)) {}
+    : ReceivePath(ring, ENOMEM, kMostWaits,
+                  /*tells_copied=*/queue->completion() == CompletionRing::kRbufRing),
+      queue_(std::move(queue)) {}
 
 void ZeroCopyPath::FillRequest(io_uring_sqe& entry) {
   entry.opcode = uapi::kOpRecvZc;
@@ -25,22 +27,20 @@ void ZeroCopyPath::FillRequest(io_uring_sqe& entry) {
   entry.file_index = queue_->id();
 }
 
-BufferRecord* ZeroCopyPath::TakeBytes(const Completion& completion, bool& malformed) {
-  // Only a completion with F_MORE carries a buffer. The last one has none, and
-  // offset 0, which is a valid offset: never make a record of it.
-  if (!completion.more()) return nullptr;
-  if (completion.res <= 0) {
-    malformed = true;
-    return nullptr;
-  }
-  BufferRecord* record = queue_->Receive(completion.zc_offset, static_cast<uint32_t>(completion.res));
-  malformed = record == nullptr;
-  return record;
+bool ZeroCopyPath::TakeFragments(const Completion& completion, RecordQueue& fragments) {
+  // Only a completion with F_MORE tells of bytes. The last one has offset 0, which
+  // is a valid offset: never make a record of it.
+  if (!completion.more()) return true;
+  return completion.res > 0 && queue_->Take(completion, fragments);
 }
 
 void ZeroCopyPath::AddStats(RuntimeStats& stats) const {
   ReceivePath::AddStats(stats);
   stats.interface_queue = queue_->stats();
+  stats.completion_bytes += queue_->rbuf_bytes();
+  if (tells_copied()) return;
+  stats.copied_bytes = stats.interface_queue->copied_bytes;
+  stats.copied_fragments = stats.interface_queue->copied_fragments;
 }
 
 }  // namespace zcrx::inline v0::internal

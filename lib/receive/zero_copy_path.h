@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Zero-copy receive over the main completion queue: RECV_ZC.
+// Zero-copy receive: RECV_ZC, with completions by the main queue or by the rbuf ring.
 #ifndef ZCRX_LIB_RECEIVE_ZERO_COPY_PATH_H_
 #define ZCRX_LIB_RECEIVE_ZERO_COPY_PATH_H_
 
@@ -19,7 +19,7 @@ class ZeroCopyPath final : public ReceivePath {
 
  protected:
   void FillRequest(io_uring_sqe& entry) override;
-  BufferRecord* TakeBytes(const Completion& completion, bool& malformed) override;
+  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override;
   uint32_t GiveBack() override { return queue_->GiveBack(); }
   bool Reclaim() override { return queue_->FlushRefillRing(); }
   BufferLedger& ledger() override { return queue_->ledger(); }

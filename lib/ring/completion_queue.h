@@ -8,6 +8,7 @@
 #include <liburing.h>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "lib/ring/completion.h"
@@ -54,6 +55,8 @@ class CompletionQueue {
       } while (head != tail);
     }
   }
+
+  size_t entry_bytes() const { return sizeof(io_uring_cqe) * (memory_.wide ? 2 : 1); }
 
  private:
   const io_uring_cqe* EntryAt(uint32_t index) const {

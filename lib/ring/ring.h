@@ -27,7 +27,7 @@ inline __kernel_timespec ToTimespec(std::chrono::nanoseconds duration) {
 struct RingOptions {
   uint32_t submission_entries;
   uint32_t completion_entries;
-  bool wide_completions;  // CQE32, which zero-copy receive wants
+  bool wide_completions;  // CQE32, which zero-copy receive without an rbuf ring wants
 };
 
 // All calls on the thread that created it (SINGLE_ISSUER; the kernel answers -EEXIST to others).
@@ -58,6 +58,8 @@ class Ring {
   // io_uring_register(2). Returns 0 or more, or a negated errno.
   int Register(unsigned opcode, void* argument, unsigned count);
 
+  // Size of an entry of the completion queue.
+  size_t completion_entry_bytes() const { return completions_.entry_bytes(); }
   // Requests whose last completion has not come yet.
   uint64_t in_flight() const { return in_flight_; }
   // Something has been prepared and not submitted.

@@ -61,10 +61,11 @@ absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOp
     return absl::UnimplementedError(
         absl::StrCat("zcrx needs the io_uring of Linux 6.1 or later: ", features.reason));
   }
-  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create(
-      {.submission_entries = options.submission_entries,
-       .completion_entries = options.completion_entries,
-       .wide_completions = options.mode != ReceiveMode::kCopy && options.interface_queue.has_value()});
+  const bool by_main_cq = options.mode != ReceiveMode::kCopy && options.interface_queue.has_value() &&
+                          !InterfaceQueue::UsesRbufRing(*options.interface_queue, features);
+  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.submission_entries = options.submission_entries,
+                                                             .completion_entries = options.completion_entries,
+                                                             .wide_completions = by_main_cq});
   if (!ring.ok()) return ring.status();
   absl::StatusOr<std::shared_ptr<Waker>> waker = Waker::Create();
   if (!waker.ok()) return waker.status();
@@ -91,10 +92,15 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   } else {
     auto queue = InterfaceQueue::Register(*ring_, *options.interface_queue, features_, waker_);
     if (queue.ok()) {
+      const CompletionRing completion = (*queue)->completion();
       receive_path_ = std::make_unique<ZeroCopyPath>(*ring_, *std::move(queue));
       receive_path_info_ = {.kind = ReceivePathInfo::Kind::kZeroCopy,
+                            .completion = completion,
                             .reason = absl::StrCat("registered rx queue ", options.interface_queue->rx_queue,
-                                                   " of ", options.interface_queue->interface)};
+                                                   " of ", options.interface_queue->interface,
+                                                   completion == CompletionRing::kRbufRing
+                                                       ? ", completions by its rbuf ring"
+                                                       : ", completions by the main queue")};
       return absl::OkStatus();
     }
     zero_copy = queue.status();
@@ -192,6 +198,7 @@ RuntimeStats RuntimeCore::stats() const {
   RuntimeStats stats;
   stats.turns = turns_;
   stats.completions = completions_;
+  stats.completion_bytes = completions_ * ring_->completion_entry_bytes();
   stats.completion_overflows = ring_->overflows();
   receive_path_->AddStats(stats);
   return stats;

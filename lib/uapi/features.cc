@@ -36,6 +36,7 @@ void ReadQueries(KernelFeatures& features) {
   features.query = true;
   features.flush_refill_ring = zcrx.nr_ctrl_opcodes > uapi::kCtrlFlushRq;
   features.large_buffers = (zcrx.features & uapi::kFeatureRxPageSize) != 0;
+  features.rbuf_ring = (zcrx.register_flags & uapi::kRegRbufCq) != 0;
 
   uapi::QueryZcrxEvent event = {};
   features.copy_stats = Query(uapi::kQueryZcrxEvent, event) && event.stats_size >= sizeof(uapi::Stats);
@@ -102,6 +103,7 @@ std::string KernelFeatures::Describe() const {
   if (flush_refill_ring) extras.push_back("refill flush");
   if (large_buffers) extras.push_back("large buffers");
   if (copy_stats) extras.push_back("copy stats");
+  if (rbuf_ring) extras.push_back("rbuf ring");
   const auto yes_no = [](bool has) { return has ? "yes" : "no"; };
   return absl::StrCat("io_uring yes, deferred task work ", yes_no(defer_taskrun), ", zero-copy receive ",
                       yes_no(zero_copy_receive),

@@ -3,7 +3,8 @@
 // Our mirror of the kernel's zero-copy receive contract as of Linux 7.3
 // (include/uapi/linux/io_uring.h, io_uring/zcrx.h, io_uring/query.h), because the
 // headers of the distributions we build on are older or have an earlier layout
-// under the same names. Facts only: numbers, sizes, offsets. The assertions
+// under the same names; and the rbuf completion ring, which only our series for
+// Linux 6.12 has. Facts only: numbers, sizes, offsets. The assertions
 // below pin what the kernel expects byte by byte.
 #ifndef ZCRX_LIB_UAPI_ZCRX_H_
 #define ZCRX_LIB_UAPI_ZCRX_H_
@@ -26,6 +27,8 @@ inline constexpr uint64_t kAreaMask = ~((uint64_t{1} << kAreaShift) - 1);
 
 // IO_RQ_MAX_ENTRIES of io_uring/zcrx.c: more is -EINVAL.
 inline constexpr uint32_t kMaxRefillEntries = 32768;
+// The same limit of the rbuf completion ring.
+inline constexpr uint32_t kMaxRbufEntries = 32768;
 
 // --- Registration ----------------------------------------------------------
 
@@ -59,12 +62,15 @@ struct IfqReg {  // struct io_uring_zcrx_ifq_reg
   uint32_t flags;
   uint64_t area_ptr;
   uint64_t region_ptr;
-  Offsets offsets;      // out
-  uint32_t zcrx_id;     // out
-  uint32_t rx_buf_len;  // reserved before 7.0
-  uint64_t event_desc;  // reserved before 7.2
-  uint64_t resv[2];
+  Offsets offsets;       // out
+  uint32_t zcrx_id;      // out
+  uint32_t rx_buf_len;   // reserved before 7.0
+  uint64_t event_desc;   // reserved before 7.2
+  uint64_t rbuf_cq_ptr;  // reserved but with kRegRbufCq: RbufCqReg
+  uint64_t resv;
 };
+// ZCRX_REG_RBUF_CQ in IfqReg::flags: completions by a ring of their own, see RbufCqReg.
+inline constexpr uint32_t kRegRbufCq = 1u << 31;
 
 struct RegionDesc {  // struct io_uring_region_desc
   uint64_t user_addr;
@@ -97,6 +103,30 @@ struct Ctrl {  // struct zcrx_ctrl
   uint64_t payload[6];
 };
 inline constexpr uint32_t kCtrlFlushRq = 0;  // ZCRX_CTRL_FLUSH_RQ
+
+// --- The rbuf completion ring ------------------------------------------------
+//
+// It lies in the refill ring's region, after the rqes. A RECV_ZC request appends an
+// entry for each fragment, and posts one completion for all that it appended at a
+// time: res is their number, F_MORE is set. The completions need no CQE32. Indices run
+// freely; the kernel moves the tail, the application the head.
+
+struct RbufCqReg {      // struct io_uring_zcrx_rbuf_cq_reg
+  uint32_t cq_entries;  // in, out: rounded up to a power of two
+  uint32_t flags;       // none yet
+  uint32_t head;        // out, like the next two: offset from the start of the region
+  uint32_t tail;
+  uint32_t cqes;
+  uint32_t resv1;
+  uint64_t resv2[5];
+};
+
+struct RbufCqe {  // struct io_uring_zcrx_rbuf_cqe
+  uint64_t off;   // as in the completions of the main queue: area and offset
+  uint32_t len;
+  uint32_t flags;
+};
+inline constexpr uint32_t kRbufCopied = 1u << 0;  // ZCRX_RBUF_F_COPIED: the kernel copied the bytes
 
 // --- IORING_REGISTER_QUERY ---------------------------------------------------
 
@@ -139,7 +169,12 @@ static_assert(sizeof(AreaReg) == 48 && offsetof(AreaReg, rq_area_token) == 16 &&
 static_assert(sizeof(IfqReg) == 96 && offsetof(IfqReg, flags) == 12 && offsetof(IfqReg, area_ptr) == 16 &&
               offsetof(IfqReg, region_ptr) == 24 && offsetof(IfqReg, offsets) == 32 &&
               offsetof(IfqReg, zcrx_id) == 64 && offsetof(IfqReg, rx_buf_len) == 68 &&
-              offsetof(IfqReg, event_desc) == 72 && offsetof(IfqReg, resv) == 80);
+              offsetof(IfqReg, event_desc) == 72 && offsetof(IfqReg, rbuf_cq_ptr) == 80 &&
+              offsetof(IfqReg, resv) == 88);
+static_assert(sizeof(RbufCqReg) == 64 && offsetof(RbufCqReg, flags) == 4 && offsetof(RbufCqReg, head) == 8 &&
+              offsetof(RbufCqReg, tail) == 12 && offsetof(RbufCqReg, cqes) == 16 &&
+              offsetof(RbufCqReg, resv1) == 20 && offsetof(RbufCqReg, resv2) == 24);
+static_assert(sizeof(RbufCqe) == 16 && offsetof(RbufCqe, len) == 8 && offsetof(RbufCqe, flags) == 12);
 static_assert(sizeof(RegionDesc) == 64 && offsetof(RegionDesc, size) == 8 &&
               offsetof(RegionDesc, flags) == 16 && offsetof(RegionDesc, mmap_offset) == 24);
 static_assert(sizeof(EventDesc) == 96 && offsetof(EventDesc, type_mask) == 8 &&

@@ -229,6 +229,23 @@ TEST(RuntimeTest, ModesSayWhichPathAndWhy) {
   EXPECT_FALSE(fallback.stats().interface_queue.has_value());
 }
 
+TEST(RuntimeTest, RbufRingThatTheKernelLacksIsNamed) {
+  RuntimeOptions options;
+  options.mode = ReceiveMode::kZeroCopy;
+  options.interface_queue =
+      InterfaceQueueOptions{.interface = "lo", .rx_queue = 0, .completion = CompletionRing::kRbufRing};
+  const absl::Status status = Runtime::Create(options).status();
+  ASSERT_FALSE(status.ok()) << "loopback cannot";
+  const KernelFeatures features = ProbeKernel();
+  const bool lacks = features.zero_copy_receive && !features.rbuf_ring;
+  EXPECT_EQ(status.message().find("CompletionRing::kAuto") != std::string::npos, lacks) << status;
+  options.mode = ReceiveMode::kAuto;
+  const Runtime fallback = NewRuntime(options);
+  EXPECT_EQ(fallback.receive_path().kind, ReceivePathInfo::Kind::kCopy);
+  EXPECT_EQ(fallback.receive_path().completion, CompletionRing::kMainCq);
+  EXPECT_EQ(fallback.receive_path().reason, status.message());
+}
+
 TEST(RuntimeTest, BadOptionsAreNamed) {
   RuntimeOptions options;
   options.submission_entries = 64;

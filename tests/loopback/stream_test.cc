@@ -49,6 +49,7 @@ Task<void> SendAndReceive(Runtime& runtime, SocketAddress address, const std::st
   if (all.ok()) *in = *std::move(all);
   EXPECT_EQ(stream->stats().bytes_sent, out.size());
   EXPECT_EQ(stream->stats().bytes_received, out.size());
+  EXPECT_EQ(stream->stats().copied_bytes, out.size()) << "loopback is all copies";
 }
 
 // Sends `bytes` to an echo server with these options, and expects them back; the server's counts. The client
@@ -66,8 +67,14 @@ RuntimeStats EchoThrough(const RuntimeOptions& options, size_t bytes) {
     EXPECT_TRUE(client.RunOnce(std::chrono::milliseconds(1)).ok());
   }
   EXPECT_TRUE(received == sent);
-  EXPECT_EQ(server.stats().bytes_received, bytes);
-  return server.stats();
+  const RuntimeStats stats = server.stats();
+  EXPECT_EQ(stats.bytes_received, bytes);
+  EXPECT_EQ(stats.copied_bytes, bytes);
+  EXPECT_EQ(stats.copied_fragments, stats.fragments_received);
+  EXPECT_GE(stats.receive_completions, stats.fragments_received);
+  EXPECT_GE(stats.completions, stats.receive_completions);
+  EXPECT_EQ(stats.completion_bytes, stats.completions * 16);
+  return stats;
 }
 
 TEST(StreamTest, EchoesEveryByteAndTheEnd) { EchoThrough({}, 20'000'003); }

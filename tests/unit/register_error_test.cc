@@ -18,7 +18,6 @@ RegisterFacts Facts() {
   facts.rx_queue = 3;
   facts.buffer_bytes = facts.page_bytes = 4096;
   facts.pool_bytes = 64 << 20;
-  facts.refill_entries = 16384;
   return facts;
 }
 
@@ -29,6 +28,11 @@ void ExpectSays(int error, const RegisterFacts& facts, const std::string& words)
   EXPECT_EQ(ErrnoOf(status), error);
   EXPECT_NE(message.find("eth7 rx queue 3"), std::string::npos) << message;
   EXPECT_NE(message.find(words), std::string::npos) << message;
+}
+
+void ExpectNotSaid(int error, const RegisterFacts& facts, const std::string& words) {
+  const std::string message(RegisterError(error, facts).message());
+  EXPECT_EQ(message.find(words), std::string::npos) << message;
 }
 
 TEST(RegisterErrorTest, CausesWithOneErrno) {
@@ -59,6 +63,18 @@ TEST(RegisterErrorTest, InvalidArgumentIsToldApart) {
   ExpectSays(EINVAL, facts, "Linux 7.0");
   facts.kernel_knows_large_buffers = true;
   ExpectSays(EINVAL, facts, "eth7 (driver bnxt)");
+}
+
+TEST(RegisterErrorTest, RbufRingIsNamedWhereItMayBeTheCause) {
+  RegisterFacts facts = Facts();
+  facts.header_split = true;
+  ExpectNotSaid(EINVAL, facts, "rbuf");
+  facts.rbuf_ring = true;
+  ExpectSays(EINVAL, facts, "CompletionRing::kMainCq");
+  ExpectSays(EOVERFLOW, facts, "rbuf_entries");
+  ExpectSays(EPROTO, facts, "rbuf ring");
+  facts.header_split = false;
+  ExpectNotSaid(EINVAL, facts, "rbuf");
 }
 
 TEST(RegisterErrorTest, ExistsIsToldApart) {

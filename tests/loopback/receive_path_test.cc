@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A receive path between a kernel of ours, which says what no real one does, and a
+// sink: what a completion with many fragments, or with impossible ones, comes to.
+#include "lib/receive/receive_path.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "lib/ifq/give_back.h"
+#include "lib/ifq/take.h"
+#include "lib/ring/rbuf_ring.h"
+#include "lib/ring/refill_ring.h"
+#include "tests/allocation_counter.h"
+#include "zcrx/status.h"
+
+namespace zcrx::internal {
+namespace {
+
+constexpr uint32_t kEntries = 64;
+constexpr size_t kPiece = 4096;
+constexpr size_t kPieces = 256;
+
+// The kernel's side of the rings is in plain memory; nothing is ever submitted.
+class SyntheticPath final : public ReceivePath {
+ public:
+  explicit SyntheticPath(Ring& ring)
+      : ReceivePath(ring, ENOMEM, /*most_waits=*/2, /*tells_copied=*/true),
+        ledger_(BufferLedger::Open(*PoolRegion::Map({.bytes = kPieces * kPiece}, std::nullopt),
+                                   *Waker::Create())) {}
+
+  // Appends a fragment of `length` bytes at the start of a piece.
+  void Append(size_t piece, uint32_t length, bool copied = false) {
+    entries_[tail_++ % kEntries] = {
+        .off = piece * kPiece, .len = length, .flags = copied ? uapi::kRbufCopied : 0};
+  }
+
+  // Takes the refill ring's entries; their pieces.
+  std::vector<uint64_t> Refilled() {
+    std::vector<uint64_t> pieces;
+    for (; refill_head_ != refill_tail_; ++refill_head_) {
+      pieces.push_back(rqes_[refill_head_ % kEntries].off / kPiece);
+    }
+    return pieces;
+  }
+
+  // Takes them without a look.
+  void DropRefilled() { refill_head_ = refill_tail_; }
+
+  BufferLedger& ledger() override { return *ledger_; }
+  int times_armed() const { return times_armed_; }
+
+ protected:
+  void FillRequest(io_uring_sqe& entry) override {
+    entry.opcode = IORING_OP_NOP;
+    ++times_armed_;
+  }
+  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override {
+    if (!completion.more()) return true;
+    return internal::TakeFragments(*ledger_, 0, ring_, static_cast<uint32_t>(completion.res), fragments);
+  }
+  uint32_t GiveBack() override { return internal::GiveBack(*ledger_, refill_); }
+
+ private:
+  BufferLedger::Handle ledger_;
+  std::vector<uapi::RbufCqe> entries_ = std::vector<uapi::RbufCqe>(kEntries);
+  uint32_t head_ = 0;
+  uint32_t tail_ = 0;
+  std::vector<uapi::Rqe> rqes_ = std::vector<uapi::Rqe>(kEntries);
+  uint32_t refill_head_ = 0;
+  uint32_t refill_tail_ = 0;
+  RbufRing ring_{{.head = &head_, .tail = &tail_, .entries = entries_.data(), .size = kEntries}};
+  RefillRing refill_{
+      {.head = &refill_head_, .tail = &refill_tail_, .entries = rqes_.data(), .size = kEntries}};
+  int times_armed_ = 0;
+};
+
+class Sink final : public ReceiveSink {
+ public:
+  ~Sink() { fragments.DropAll(); }
+  void OnBytes(RecordQueue& more) override {
+    EXPECT_FALSE(more.empty());
+    ++calls;
+    fragments.Append(more);
+    EXPECT_TRUE(more.empty());
+  }
+  void OnEnd(const absl::Status& status) override { end = status; }
+
+  std::vector<size_t> Lengths() const {
+    std::vector<size_t> lengths;
+    for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next)
+      lengths.push_back(record->bytes.size());
+    return lengths;
+  }
+
+  RecordQueue fragments;
+  int calls = 0;
+  std::optional<absl::Status> end;
+};
+
+class ReceivePathTest : public testing::Test {
+ protected:
+  ReceivePathTest() {
+    absl::StatusOr<std::unique_ptr<Ring>> ring =
+        Ring::Create({.submission_entries = 8, .completion_entries = 8, .wide_completions = false});
+    EXPECT_TRUE(ring.ok()) << ring.status();
+    ring_ = *std::move(ring);
+    path_.emplace(*ring_);
+    path_->Arm(request(0), 0);
+    path_->Arm(request(1), 0);
+  }
+
+  struct Receiver {
+    explicit Receiver(ReceivePath& path) : request(path, sink) {}
+    Sink sink;
+    ReceiveRequest request;
+  };
+
+  ReceiveRequest& request(size_t number) {
+    auto& receiver = receivers_[number];
+    if (receiver == nullptr) receiver = std::make_unique<Receiver>(*path_);
+    return receiver->request;
+  }
+  Sink& sink(size_t number) { return receivers_[number]->sink; }
+
+  // The kernel posts: `count` more entries for the request.
+  void Pass(size_t number, int32_t count) {
+    request(number).OnCompletion({.res = count, .flags = IORING_CQE_F_MORE, .zc_offset = 0});
+  }
+  void End(size_t number, int32_t result) {
+    request(number).OnCompletion({.res = result, .flags = 0, .zc_offset = 0});
+  }
+
+  std::unique_ptr<Ring> ring_;
+  std::optional<SyntheticPath> path_;
+  std::array<std::unique_ptr<Receiver>, 2> receivers_;
+};
+
+TEST_F(ReceivePathTest, EachPassGoesToItsRequestAtOnceAndInOrder) {
+  for (uint32_t i = 0; i < 3; ++i) path_->Append(i, 10 + i);
+  for (uint32_t i = 0; i < 2; ++i) path_->Append(3 + i, 20 + i);
+  path_->Append(5, 13);
+  Pass(0, 3);
+  Pass(1, 2);
+  Pass(0, 1);
+  EXPECT_EQ(sink(0).Lengths(), (std::vector<size_t>{10, 11, 12, 13}));
+  EXPECT_EQ(sink(0).calls, 2);
+  EXPECT_EQ(sink(1).Lengths(), (std::vector<size_t>{20, 21}));
+  EXPECT_FALSE(sink(0).end.has_value());
+}
+
+TEST_F(ReceivePathTest, CountsWhatWasCopied) {
+  path_->Append(0, 100);
+  path_->Append(1, 20, /*copied=*/true);
+  path_->Append(2, 3, /*copied=*/true);
+  Pass(0, 3);
+  RuntimeStats stats;
+  path_->AddStats(stats);
+  EXPECT_EQ(stats.receive_completions, 1u);
+  EXPECT_EQ(stats.fragments_received, 3u);
+  EXPECT_EQ(stats.bytes_received, 123u);
+  EXPECT_EQ(stats.copied_bytes, 23u);
+  EXPECT_EQ(stats.copied_fragments, 2u);
+}
+
+TEST_F(ReceivePathTest, FullRingIsNobodysBusiness) {
+  path_->Append(0, 1);
+  Pass(0, 1);
+  End(0, -ENOSPC);
+  EXPECT_EQ(path_->times_armed(), 2);
+  path_->Flush();
+  EXPECT_FALSE(sink(0).end.has_value());
+  EXPECT_EQ(path_->times_armed(), 3);
+  RuntimeStats stats;
+  path_->AddStats(stats);
+  EXPECT_EQ(stats.rearms_no_space, 1u);
+}
+
+TEST_F(ReceivePathTest, CancelledRequestGetsNoMoreBytesAndItsPiecesGoBack) {
+  path_->Append(0, 10);
+  Pass(0, 1);
+  path_->Cancel(request(0));
+  path_->Append(1, 11);
+  path_->Append(2, 12);
+  path_->Append(3, 20);
+  Pass(0, 2);
+  Pass(1, 1);
+  End(0, -ECANCELED);
+  EXPECT_EQ(sink(0).Lengths(), (std::vector<size_t>{10}));
+  EXPECT_EQ(sink(1).Lengths(), (std::vector<size_t>{20})) << "the other one is not out of step";
+  ASSERT_TRUE(sink(0).end.has_value());
+  EXPECT_EQ(ErrnoOf(*sink(0).end), ECANCELED);
+  path_->Flush();
+  EXPECT_EQ(path_->Refilled(), (std::vector<uint64_t>{1, 2}));
+}
+
+// Bytes behind a hole would look like the next bytes of the stream.
+TEST_F(ReceivePathTest, NothingIsDeliveredAfterAnImpossibleFragment) {
+  path_->Append(0, 10);
+  path_->Append(kPieces, 11);
+  path_->Append(1, 12);
+  path_->Append(2, 20);
+  path_->Append(3, 13);
+  Pass(0, 3);
+  Pass(1, 1);
+  Pass(0, 1);  // was on its way before the request was cancelled
+  EXPECT_FALSE(sink(0).end.has_value()) << "the request has not ended yet";
+  End(0, -ECANCELED);
+  EXPECT_TRUE(sink(0).fragments.empty());
+  ASSERT_TRUE(sink(0).end.has_value());
+  EXPECT_TRUE(absl::IsInternal(*sink(0).end)) << *sink(0).end;
+  EXPECT_EQ(sink(1).Lengths(), (std::vector<size_t>{20}));
+  EXPECT_FALSE(sink(1).end.has_value());
+  path_->Flush();
+  EXPECT_EQ(path_->Refilled(), (std::vector<uint64_t>{0, 1, 3}));
+}
+
+TEST_F(ReceivePathTest, EntriesThatAreNotThereEndEveryStream) {
+  path_->Append(0, 10);
+  Pass(0, 2);
+  End(0, -ECANCELED);
+  EXPECT_TRUE(absl::IsInternal(*sink(0).end)) << *sink(0).end;
+  // The entry might be anybody's.
+  Pass(1, 1);
+  End(1, -ECANCELED);
+  EXPECT_TRUE(sink(1).fragments.empty());
+  EXPECT_TRUE(absl::IsInternal(*sink(1).end)) << *sink(1).end;
+}
+
+TEST_F(ReceivePathTest, DoesNotAllocate) {
+  uint64_t before = 0;
+  for (int round = 0; round < 1000; ++round) {
+    if (round == 10) before = AllocationCount();
+    for (uint32_t i = 0; i < kEntries; ++i) path_->Append(i, 1 + i);
+    Pass(0, kEntries / 2);
+    Pass(1, kEntries / 2);
+    sink(0).fragments.DropAll();
+    sink(1).fragments.DropAll();
+    path_->Flush();
+    ASSERT_EQ(path_->ledger().out(), 0u);
+    path_->DropRefilled();
+  }
+  EXPECT_EQ(AllocationCount() - before, 0u);
+}
+
+}  // namespace
+}  // namespace zcrx::internal
