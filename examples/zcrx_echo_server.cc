@@ -32,6 +32,9 @@ ABSL_FLAG(uint32_t, queue, 1, "rx queue of --interface; a flow rule is to steer 
 ABSL_FLAG(std::string, address, "*", "numeric address to listen on; * is any, IPv4 and IPv6");
 ABSL_FLAG(uint16_t, port, 5001, "TCP port to listen on; 0 takes a free one");
 ABSL_FLAG(std::string, mode, "auto", "auto, zero-copy (fail if it cannot be had) or copy");
+ABSL_FLAG(
+    std::string, completion, "auto",
+    "ring by which the kernel tells of received bytes: auto, main_cq or rbuf (fail or copy without it)");
 ABSL_FLAG(uint32_t, region_mib, 64, "memory the NIC writes payload into, in MiB");
 ABSL_FLAG(std::string, pages, "normal", "pages of that memory: normal, thp or huge");
 ABSL_FLAG(uint32_t, completion_entries, 8192, "entries of the completion queue");
@@ -141,20 +144,27 @@ void PrintSummary(const Sample& start, const Sample& end, const Connections& con
   absl::PrintF("summary: bytes_received=%d fragments_received=%d bytes_sent=%d bytes_sent_zero_copy=%d\n",
                stats.bytes_received, stats.fragments_received, connections.bytes_sent,
                connections.bytes_sent_zero_copy);
-  // What the kernel counts as copied lacks the bytes that came in the linear part of packets.
-  if (!stats.interface_queue.has_value()) {
-    absl::PrintF("summary: bytes_zero_copy=0 bytes_copied=%d fragments_zero_copy=0 fragments_copied=%d\n",
-                 stats.bytes_received, stats.fragments_received);
-  } else if (const auto& queue = *stats.interface_queue; queue.copied_bytes.has_value()) {
+  if (stats.copied_bytes.has_value() && stats.copied_fragments.has_value()) {
     absl::PrintF("summary: bytes_zero_copy=%d bytes_copied=%d fragments_zero_copy=%d fragments_copied=%d\n",
-                 stats.bytes_received - *queue.copied_bytes, *queue.copied_bytes,
-                 stats.fragments_received - *queue.copied_fragments, *queue.copied_fragments);
+                 stats.bytes_received - *stats.copied_bytes, *stats.copied_bytes,
+                 stats.fragments_received - *stats.copied_fragments, *stats.copied_fragments);
   } else {
     absl::PrintF("summary: bytes_copied=unknown fragments_copied=unknown (the kernel does not count them)\n");
   }
   absl::PrintF("summary: rearms_no_space=%d rearms_no_buffer=%d completion_overflows=%d turns=%d\n",
                stats.rearms_no_space, stats.rearms_no_buffer, stats.completion_overflows, stats.turns);
+  absl::PrintF("summary: completions=%d receive_completions=%d completion_bytes=%d\n", stats.completions,
+               stats.receive_completions, stats.completion_bytes);
   fflush(stdout);
+}
+
+zcrx::CompletionRing CompletionRingFromFlags() {
+  const std::string name = absl::GetFlag(FLAGS_completion);
+  if (name == "main_cq") return zcrx::CompletionRing::kMainCq;
+  if (name == "rbuf") return zcrx::CompletionRing::kRbufRing;
+  if (name != "auto")
+    WrongUsage(absl::StrCat("--completion is to be auto, main_cq or rbuf, not \"", name, "\""));
+  return zcrx::CompletionRing::kAuto;
 }
 
 zcrx::RuntimeOptions OptionsFromFlags() {
@@ -179,7 +189,10 @@ zcrx::RuntimeOptions OptionsFromFlags() {
     WrongUsage(absl::StrCat("--pages is to be normal, thp or huge, not \"", pages, "\""));
   }
   if (const std::string interface = absl::GetFlag(FLAGS_interface); !interface.empty()) {
-    options.interface_queue = {.interface = interface, .rx_queue = absl::GetFlag(FLAGS_queue), .pool = pool};
+    options.interface_queue = {.interface = interface,
+                               .rx_queue = absl::GetFlag(FLAGS_queue),
+                               .pool = pool,
+                               .completion = CompletionRingFromFlags()};
   }
   return options;
 }

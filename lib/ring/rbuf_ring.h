@@ -60,9 +60,7 @@ class RbufRing {
 
   explicit RbufRing(const Memory& memory)
       // Relaxed: the head is ours alone, and the tail is looked at anew before any entry is.
-      : memory_(memory),
-        head_(std::atomic_ref(*memory.head).load(std::memory_order_relaxed)),
-        tail_(head_) {}
+      : memory_(memory), head_(std::atomic_ref(*memory.head).load(std::memory_order_relaxed)), tail_(head_) {}
 
   // Calls `handle(entry)` for the next `count` entries, in order, and gives their
   // slots back. False, for ever and without any call, once the kernel has told of

@@ -139,7 +139,11 @@ TEST_F(RegisterTest, XdpProgramAttached) {
 TEST_F(RegisterTest, LargePiecesInScatteredMemory) {
   RuntimeOptions options = ZeroCopyOptions(8 << 20);
   options.interface_queue->pool.buffer_bytes = 1 << 20;
-  ExpectRefused(options, ERANGE, "PoolPages::kHuge");
+  if (ProbeKernel().large_buffers) {
+    ExpectRefused(options, ERANGE, "PoolPages::kHuge");
+  } else {
+    ExpectRefused(options, EINVAL, "Linux 7.0");
+  }
 }
 
 TEST_F(RegisterTest, TooManyRefillEntries) {
@@ -148,6 +152,41 @@ TEST_F(RegisterTest, TooManyRefillEntries) {
   const absl::Status status = Runtime::Create(options).status();
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   EXPECT_NE(status.message().find("32768"), std::string::npos) << status;
+}
+
+TEST_F(RegisterTest, TooManyRbufEntries) {
+  RuntimeOptions options = ZeroCopyOptions();
+  options.interface_queue->rbuf_entries = 32769;
+  const absl::Status status = Runtime::Create(options).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(status.message().find("rbuf_entries"), std::string::npos) << status;
+}
+
+TEST_F(RegisterTest, MostRefillAndRbufEntries) {
+  RuntimeOptions options = ZeroCopyOptions();
+  options.interface_queue->refill_entries = 32768;
+  options.interface_queue->rbuf_entries = 32768;
+  const absl::Status status = Runtime::Create(options).status();
+  EXPECT_TRUE(status.ok()) << status;
+}
+
+TEST_F(RegisterTest, CompletionRingThatTheKernelHas) {
+  const bool has_rbuf = ProbeKernel().rbuf_ring;
+  RuntimeOptions options = ZeroCopyOptions();
+  EXPECT_EQ(options.interface_queue->completion, CompletionRing::kAuto);
+  {
+    const absl::StatusOr<Runtime> runtime = Runtime::Create(options);
+    ASSERT_TRUE(runtime.ok()) << runtime.status();
+    EXPECT_EQ(runtime->receive_path().completion,
+              has_rbuf ? CompletionRing::kRbufRing : CompletionRing::kMainCq);
+  }
+  options.interface_queue->completion = CompletionRing::kRbufRing;
+  if (has_rbuf) {
+    const absl::Status status = Runtime::Create(options).status();
+    EXPECT_TRUE(status.ok()) << status;
+  } else {
+    ExpectRefused(options, EOPNOTSUPP, "kernel-patches/linux-6.12");
+  }
 }
 
 TEST_F(RegisterTest, QueueIsFreeSoonAfterTheEnd) {

@@ -159,7 +159,8 @@ TEST(RbufRingLayoutTest, FitsWhereverTheRefillRingEnds) {
 }
 
 TEST(RbufRingLayoutTest, EachPartMustBeInside) {
-  for (uint32_t uapi::RbufCqReg::*part : {&uapi::RbufCqReg::head, &uapi::RbufCqReg::tail, &uapi::RbufCqReg::cqes}) {
+  for (uint32_t uapi::RbufCqReg::* part :
+       {&uapi::RbufCqReg::head, &uapi::RbufCqReg::tail, &uapi::RbufCqReg::cqes}) {
     for (const uint32_t offset : {0u, 120u, static_cast<uint32_t>(kEnd), 0x8000'0000u, 0xffff'fff8u}) {
       uapi::RbufCqReg layout = Layout();
       layout.*part = offset;

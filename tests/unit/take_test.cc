@@ -106,7 +106,7 @@ TEST_F(TakeTest, ABadEntryDoesNotPutThoseOfOthersOutOfStep) {
 
 TEST_F(TakeTest, GarbageIsNeverReadAsBytes) {
   std::minstd_rand random(1);
-  const auto word = [&] { return uint64_t{random()} << 40 ^ uint64_t{random()} << 20 ^ random(); };
+  const auto word = [&] { return uint64_t{random()} << 40 ^ uint64_t { random() } << 20 ^ random(); };
   const std::byte* base = ledger_->region().base();
   uint64_t sound = 0;
   for (int round = 0; round < 100'000; ++round) {
