@@ -18,7 +18,7 @@ ZCRX_CACHE_DIR=${ZCRX_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/zcrx}
 readonly EXIT_USAGE=2          # wrong use: unknown option, missing argument
 readonly EXIT_NO_SOURCE=3      # the kernel's source could not be had
 
-DEFAULT_KERNEL=7.3
+DEFAULT_KERNEL=6.12
 
 say() { printf '==> %s\n' "$*" >&2; }
 warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
