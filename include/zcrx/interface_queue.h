@@ -50,7 +50,7 @@ enum class CompletionRing {
   kMainCq,
   // A ring of the interface queue's own with 16 bytes for each fragment, and one completion of 16 bytes
   // for all fragments that a stream gets at a time. Tells which bytes were copied
-  // (StreamStats::copied_bytes). In kernel-patches/linux-6.12; elsewhere Create() answers EOPNOTSUPP.
+  // (StreamStats::copied_bytes). In kernel-patches/linux-6.12; elsewhere zero copy is refused (EOPNOTSUPP).
   kRbufRing,
 };
 

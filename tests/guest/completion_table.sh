@@ -7,11 +7,13 @@
 #
 #   tools/vm run --kernel 6.12 -- tests/guest/completion_table.sh BUILD_DIRECTORY [MIB [ROUNDS]]
 #
-# Each row is MIB MiB (default 512), every byte verified, through the echo server;
-# the median of ROUNDS (default 3) by CPU. All figures are counted by the server's
-# library while it ran: completions as it took them off the queue, times the size
-# of the entries that the ring was made with, and entries of the rbuf ring as it
-# took them. "Other" completions are those of sends.
+# Each row is the median by CPU of ROUNDS rounds (default 3), which the two rings
+# take in turns, of MIB MiB (default 512) through the echo server, every byte
+# verified. All figures are counted by the server's library while it ran:
+# completions as it took them off the queue, times the size of the entries that
+# the queue was made with, and entries of the rbuf ring as it took them. "Other"
+# completions are those of sends. CPU is the receiver's thread, which echoes, too;
+# its range over the rounds says how far the machine can be believed.
 set -euo pipefail
 
 if (($# < 1)) || [[ ! -x $1/examples/zcrx_echo_server ]]; then
@@ -41,19 +43,26 @@ measure() {
     -v traffic="$(summary completion_bytes)" -v cpu="$(summary cpu_seconds)" '
     BEGIN {
       mib = bytes / 1048576
-      printf "%.4f %.1f %.1f %.1f %.1f %.2f\n", cpu * 1000 / mib, fragments / mib, receive / mib,
+      printf "%.2f %.1f %.1f %.1f %.1f %.2f\n", cpu * 1000 / mib, fragments / mib, receive / mib,
         (all - receive) / mib, traffic / mib, fragments / receive
     }'
 }
 
-printf '%-8s %11s %14s %17s %16s %15s %17s %12s\n' ring connections 'fragments/MiB' 'receive CQEs/MiB' \
-  'other CQEs/MiB' 'bytes told/MiB' 'fragments per CQE' 'CPU ms/MiB'
+readonly ROW='%-8s %11s %13s %16s %14s %14s %17s %10s %17s\n'
+# shellcheck disable=SC2059 # the format is the constant above
+row() { printf "$ROW" "$@"; }
+
+row ring connections fragments/MiB 'receive CQEs/MiB' 'other CQEs/MiB' 'bytes told/MiB' 'fragments per CQE' \
+  'CPU ms/MiB' 'from ... to'
 for connections in 1 64 1024; do
+  rm -f "$WORK/main_cq" "$WORK/rbuf"
+  for ((round = 0; round < ROUNDS; round++)); do
+    for ring in main_cq rbuf; do measure "$ring" "$connections" >>"$WORK/$ring"; done
+  done
   for ring in main_cq rbuf; do
-    for ((round = 0; round < ROUNDS; round++)); do measure "$ring" "$connections"; done |
-      sort -n >"$WORK/rounds"
-    read -r cpu fragments receive other traffic per_cqe < <(sed -n "$(((ROUNDS + 1) / 2))p" "$WORK/rounds")
-    printf '%-8s %11s %14s %17s %16s %15s %17s %12s\n' "$ring" "$connections" "$fragments" "$receive" \
-      "$other" "$traffic" "$per_cqe" "$cpu"
+    sort -n -o "$WORK/$ring" "$WORK/$ring"
+    range="$(head -n 1 "$WORK/$ring" | cut -d' ' -f1) ... $(tail -n 1 "$WORK/$ring" | cut -d' ' -f1)"
+    read -r cpu fragments receive other traffic per_cqe < <(sed -n "$(((ROUNDS + 1) / 2))p" "$WORK/$ring")
+    row "$ring" "$connections" "$fragments" "$receive" "$other" "$traffic" "$per_cqe" "$cpu" "$range"
   done
 done
