@@ -107,13 +107,29 @@ std::optional<Cqe> RawRing::Next(uint64_t user_data) {
       kept_.push_back(*cqe);
     }
     if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
-    // Deferred work runs, and overflowed completions are moved, only inside this call.
-    __kernel_timespec wait = {.tv_sec = 0, .tv_nsec = 100'000'000};
-    io_uring_getevents_arg argument = {};
-    argument.ts = reinterpret_cast<uint64_t>(&wait);
-    syscall(__NR_io_uring_enter, ring_.ring_fd, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
-            &argument, sizeof(argument));
+    Enter(std::chrono::milliseconds(100));
   }
+}
+
+std::optional<Cqe> RawRing::NextOfAll(std::chrono::milliseconds patience) {
+  if (!kept_.empty()) {
+    const Cqe cqe = kept_.front();
+    kept_.pop_front();
+    return cqe;
+  }
+  if (io_uring_sq_ready(&ring_) > 0) Submit();
+  if (const std::optional<Cqe> cqe = Take(); cqe.has_value()) return cqe;
+  Enter(patience);
+  return Take();
+}
+
+// Deferred work runs, and overflowed completions are moved, only inside this call.
+void RawRing::Enter(std::chrono::milliseconds wait) const {
+  __kernel_timespec time = {.tv_sec = wait.count() / 1000, .tv_nsec = wait.count() % 1000 * 1'000'000};
+  io_uring_getevents_arg argument = {};
+  argument.ts = reinterpret_cast<uint64_t>(&time);
+  syscall(__NR_io_uring_enter, ring_.ring_fd, 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, &argument,
+          sizeof(argument));
 }
 
 // liburing 2.3 knows nothing of rings with completions of both sizes.

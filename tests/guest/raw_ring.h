@@ -8,6 +8,7 @@
 #include <liburing.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -89,9 +90,12 @@ class RawRing {
   // Submits; the next completion of that user_data, others are kept for later calls. None if it does not
   // come.
   std::optional<Cqe> Next(uint64_t user_data);
+  // Submits; the next completion of whatever user_data. None if none comes within `patience`.
+  std::optional<Cqe> NextOfAll(std::chrono::milliseconds patience);
 
  private:
   std::optional<Cqe> Take();
+  void Enter(std::chrono::milliseconds wait) const;
 
   io_uring ring_ = {};
   int error_;

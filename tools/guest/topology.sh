@@ -12,35 +12,34 @@ ZCRX_PORT=${ZCRX_PORT:-5001}
 readonly QUEUES=4
 
 make_topology() {
-  local made_a made_b
   [[ -d /sys/bus/netdevsim ]] || {
     echo "this kernel has no netdevsim" >&2
     return 1
   }
-  echo "1 1 $QUEUES" >/sys/bus/netdevsim/new_device || return
-  made_a=(/sys/bus/netdevsim/devices/netdevsim1/net/*)
-  echo "2 1 $QUEUES" >/sys/bus/netdevsim/new_device || return
-  made_b=(/sys/bus/netdevsim/devices/netdevsim2/net/*)
-  ip -batch - <<EOF || return
-link set lo up
-netns add a
-netns add b
-link set ${made_a[0]##*/} netns a name $ZCRX_IF_A
-link set ${made_b[0]##*/} netns b name $ZCRX_IF_B
-EOF
-  set_addresses a "$ZCRX_IF_A" 10.0.0.1 fd00::1 &&
-    set_addresses b "$ZCRX_IF_B" 10.0.0.2 fd00::2 &&
-    link_nics || return
+  ip link set lo up || return
+  make_nic 2 b "$ZCRX_IF_B" 10.0.0.2 fd00::2 && make_receiver
+}
+
+# Namespace a and its end of the link; the other end is there.
+make_receiver() {
+  make_nic 1 a "$ZCRX_IF_A" 10.0.0.1 fd00::1 && link_nics || return
   [[ -z $BARE ]] || return 0
   reserve_queue
 }
 
-set_addresses() { # NAMESPACE INTERFACE IPV4 IPV6
-  ip -n "$1" -batch - <<EOF
+make_nic() { # DEVICE NAMESPACE INTERFACE IPV4 IPV6
+  local made
+  echo "$1 1 $QUEUES" >/sys/bus/netdevsim/new_device || return
+  made=(/sys/bus/netdevsim/devices/netdevsim"$1"/net/*)
+  ip -batch - <<EOF || return
+netns add $2
+link set ${made[0]##*/} netns $2 name $3
+EOF
+  ip -n "$2" -batch - <<EOF
 link set lo up
-address add $3/24 dev $2
-address add $4/64 dev $2 nodad
-link set $2 up
+address add $4/24 dev $3
+address add $5/64 dev $3 nodad
+link set $3 up
 EOF
 }
 

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/guest/receiver.h"
+
+#include <arpa/inet.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netlink/attr.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include "lib/netdev/interface.h"
+#include "lib/netdev/netlink.h"
+#include "lib/netdev/queues.h"
+#include "lib/uapi/netlink.h"
+
+namespace zcrx {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Generous, for a busy machine under an emulator with a debug kernel: what takes longer does not come at all.
+constexpr std::chrono::seconds kPatience(30);
+
+// Completions of the connections; below it are a test's own.
+constexpr uint64_t kFirstStream = 1000;
+
+milliseconds Since(steady_clock::time_point start) {
+  return std::chrono::duration_cast<milliseconds>(steady_clock::now() - start);
+}
+
+constexpr uint8_t kNetdevCmdPagePoolGet = 5;
+constexpr int kAttrPagePoolId = 1;
+constexpr int kAttrPagePoolInflight = 4;
+constexpr int kAttrPagePoolIoUring = 8;
+constexpr int kAttrPagePoolMax = 8;
+
+// The kernel sends integers of 4 or of 8 bytes, as they need.
+uint64_t Integer(const nlattr* attribute) {
+  return nla_len(attribute) == 8 ? nla_get_u64(attribute) : nla_get_u32(attribute);
+}
+
+std::vector<PagePool> AskForProviderPools() {
+  std::vector<PagePool> pools;
+  auto socket = netdev::NetlinkSocket::Open(NETLINK_GENERIC);
+  if (!socket.ok()) {
+    ADD_FAILURE() << socket.status();
+    return pools;
+  }
+  const auto family = socket->FindFamily(uapi::kNetdevFamily);
+  const auto replies = socket->Exchange(
+      netdev::Request::Generic(family.value().value(), uapi::kNetdevFamilyVersion, kNetdevCmdPagePoolGet,
+                               NLM_F_REQUEST | NLM_F_DUMP),
+      "page pools");
+  if (!replies.ok()) {
+    ADD_FAILURE() << replies.status();
+    return pools;
+  }
+  for (const netdev::Payload& reply : *replies) {
+    // Behind the generic netlink header of 4 bytes.
+    std::vector<std::byte> attributes(reply.begin() + 4, reply.end());
+    nlattr* table[kAttrPagePoolMax + 1] = {};
+    nla_parse(table, kAttrPagePoolMax, reinterpret_cast<nlattr*>(attributes.data()),
+              static_cast<int>(attributes.size()), nullptr);
+    if (table[kAttrPagePoolIoUring] == nullptr) continue;
+    pools.push_back(
+        {.id = static_cast<uint32_t>(Integer(table[kAttrPagePoolId])),
+         .inflight = table[kAttrPagePoolInflight] != nullptr ? Integer(table[kAttrPagePoolInflight]) : 0});
+  }
+  return pools;
+}
+
+}  // namespace
+
+uint64_t Parameter(const char* name, uint64_t standard) {
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? std::stoull(value) : standard;
+}
+
+void InNamespace(const std::string& name, const std::function<void()>& body) {
+  std::thread([&] {
+    EnterNamespace(name);
+    body();
+  }).join();
+}
+
+milliseconds WaitFor(const std::string& what, const std::function<bool()>& holds) {
+  const auto start = steady_clock::now();
+  while (!holds()) {
+    if (steady_clock::now() - start > kPatience) {
+      ADD_FAILURE() << "not after " << kPatience.count() << " s: " << what;
+      break;
+    }
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  return Since(start);
+}
+
+bool QueueIsBound() {
+  bool bound = false;
+  InNamespace("a", [&] {
+    const auto interface = netdev::FindInterface(InterfaceA());
+    ASSERT_TRUE(interface.ok()) << interface.status();
+    const auto queues = netdev::GetRxQueues(*interface);
+    ASSERT_TRUE(queues.ok()) << queues.status();
+    for (const netdev::RxQueue& queue : *queues) {
+      if (queue.id == kZeroCopyQueue) bound = queue.io_uring;
+    }
+  });
+  return bound;
+}
+
+std::vector<PagePool> ProviderPools() {
+  std::vector<PagePool> pools;
+  InNamespace("a", [&] { pools = AskForProviderPools(); });
+  return pools;
+}
+
+// --- Sender ------------------------------------------------------------------
+
+Sender::Sender(uint64_t bytes, size_t chunk, const char* host)
+    : thread_([this, bytes, chunk, host = std::string(host)] { Run(bytes, chunk, host.c_str()); }) {}
+
+Sender::~Sender() { stop_ = true; }
+
+void Sender::Run(uint64_t bytes, size_t chunk, const char* host) {
+  EnterNamespace("b");
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(ZeroCopyPort());
+  inet_pton(AF_INET, host, &address.sin_addr);
+  connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int on = chunk != 0;
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  std::vector<std::byte> block(chunk != 0 ? chunk : 64 << 10);
+  size_t filled = 0;
+  while (!stop_) {
+    // No sender blocks for ever: the NIC below it may be gone.
+    const int16_t events = sent_ < bytes ? POLLOUT : POLLIN;
+    pollfd request = {.fd = fd.get(), .events = events, .revents = 0};
+    if (poll(&request, 1, 20) <= 0) continue;
+    if ((request.revents & (POLLERR | POLLHUP)) != 0) break;
+    if (sent_ == bytes) continue;
+    const size_t size = std::min<uint64_t>(block.size() - filled, bytes - sent_);
+    for (size_t i = 0; i < size; ++i) block[filled + i] = ContentAt(sent_ + i);
+    const ssize_t result = send(fd.get(), block.data() + filled, size, MSG_NOSIGNAL);
+    if (result < 0 && errno == EAGAIN) continue;
+    if (result < 0) break;
+    sent_ += static_cast<uint64_t>(result);
+    // The rest of a block that was taken in part.
+    filled = (filled + static_cast<size_t>(result)) % block.size();
+  }
+  Reset(fd);
+}
+
+Fd AcceptSoon(const Fd& listener) {
+  WaitPoll(listener.get(), POLLIN);
+  Fd fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  EXPECT_GE(fd.get(), 0) << strerror(errno);
+  return fd;
+}
+
+// --- Receiver ----------------------------------------------------------------
+
+Receiver::Receiver(size_t pages)
+    : ring_(std::in_place, kReceiveRing, 256, 8192), registration_(pages), shared_(&registration_) {
+  EXPECT_EQ(ring_->error(), 0);
+  registration_.refill = internal::Mapping::Map((kRefillEntries + 256) * sizeof(uapi::Rqe));
+  registration_.region.user_addr = reinterpret_cast<uint64_t>(registration_.refill.base());
+  registration_.region.size = registration_.refill.bytes();
+  registration_.ifq.rq_entries = kRefillEntries;
+  registration_.ifq.flags = 0;
+  registration_.ifq.if_rxq = kZeroCopyQueue;
+}
+
+int Receiver::Bind() {
+  registration_.ifq.if_idx = if_nametoindex(InterfaceA().c_str());
+  int result = 0;
+  const auto start = steady_clock::now();
+  do {
+    result = registration_.Register(*ring_);
+    // A former owner's queue, or its locked memory.
+    if (result != -EEXIST && result != -ENOMEM) break;
+    std::this_thread::sleep_for(milliseconds(2));
+  } while (steady_clock::now() - start < kPatience);
+  return result;
+}
+
+int Receiver::Import(const Receiver& owner, int fd) {
+  registration_.ifq = {};
+  registration_.ifq.flags = kRegisterImport;
+  registration_.ifq.if_idx = static_cast<uint32_t>(fd);
+  shared_ = owner.shared_;
+  return ring_->Register(uapi::kRegisterZcrxIfq, &registration_.ifq, 1);
+}
+
+size_t Receiver::Adopt(Fd fd, bool armed) {
+  streams_.push_back({.fd = std::move(fd)});
+  if (armed) Arm(streams_.size() - 1);
+  return streams_.size() - 1;
+}
+
+void Receiver::Arm(size_t stream) {
+  io_uring_sqe* sqe = ring_->Prepare(kFirstStream + stream);
+  sqe->opcode = uapi::kOpRecvZc;
+  sqe->fd = streams_[stream].fd.get();
+  sqe->ioprio = IORING_RECV_MULTISHOT;
+  sqe->file_index = registration_.ifq.zcrx_id;
+  streams_[stream].armed = true;
+}
+
+void Receiver::CloseSockets() {
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    // A request keeps its socket.
+    if (ring_.has_value() && streams_[i].armed) {
+      shutdown(fd(i), SHUT_RDWR);
+      EXPECT_TRUE(ReceiveEnd(i));
+    }
+    streams_[i].fd.Close();
+  }
+}
+
+bool Receiver::TakeOne(milliseconds patience) {
+  const std::optional<Cqe> cqe = ring_->NextOfAll(patience);
+  if (!cqe.has_value()) return false;
+  if (cqe->user_data < kFirstStream) return true;
+  const size_t index = cqe->user_data - kFirstStream;
+  Stream& stream = streams_[index];
+  if ((cqe->flags & IORING_CQE_F_MORE) != 0) {
+    Keep(*cqe, index);
+    return true;
+  }
+  stream.armed = false;
+  if (cqe->res == -ENOSPC || cqe->res == -ENOMEM) {
+    // What a copy goes into comes from neither the refill ring nor the page pool's caches.
+    if (cqe->res == -ENOMEM) Control(*ring_, registration_.ifq.zcrx_id, uapi::kCtrlFlushRq);
+    Arm(index);
+  } else {
+    stream.ended = true;
+    stream.error = cqe->res;
+  }
+  return true;
+}
+
+void Receiver::Keep(const Cqe& cqe, size_t index) {
+  Stream& stream = streams_[index];
+  const uint64_t begin = cqe.offset & ~uapi::kAreaMask;
+  const uint64_t end = begin + static_cast<uint32_t>(cqe.res);
+  ASSERT_LE(end, shared_->area.len);
+  ASSERT_EQ(begin / internal::PageBytes(), (end - 1) / internal::PageBytes()) << "not within one buffer";
+  if (!lenient_) {
+    // The test that no byte of the region is handed out twice.
+    const auto next = held_.lower_bound(begin);
+    ASSERT_TRUE(next == held_.end() || next->first >= end)
+        << "bytes " << begin << " to " << end << " are held from " << next->first << " on";
+    ASSERT_TRUE(next == held_.begin() || std::prev(next)->second.end <= begin)
+        << "bytes " << begin << " to " << end << " are held until " << std::prev(next)->second.end;
+    for (uint64_t i = begin; i < end; ++i) {
+      ASSERT_EQ(shared_->pool.base()[i], ContentAt(stream.received + i - begin))
+          << "byte " << stream.received + i - begin << " of stream " << index;
+    }
+  }
+  held_[begin] = {.end = end, .start = stream.received, .stream = index};
+  stream.received += end - begin;
+}
+
+bool Receiver::Receive(size_t stream, uint64_t bytes) {
+  auto last = steady_clock::now();
+  while (streams_[stream].received < bytes && !streams_[stream].ended) {
+    if (TakeOne(milliseconds(20))) {
+      last = steady_clock::now();
+    } else if (steady_clock::now() - last > kPatience) {
+      break;
+    }
+  }
+  return streams_[stream].received >= bytes;
+}
+
+bool Receiver::ReceiveEnd(size_t stream) {
+  const auto start = steady_clock::now();
+  while (!streams_[stream].ended && steady_clock::now() - start < kPatience) TakeOne(milliseconds(20));
+  return streams_[stream].ended;
+}
+
+void Receiver::ReturnOne(uint64_t offset) { shared_->PutEntry(offset | shared_->area.rq_area_token); }
+
+void Receiver::GiveBack() {
+  for (const auto& [offset, piece] : held_) ReturnOne(offset);
+  held_.clear();
+}
+
+void Receiver::GiveBack(size_t stream) {
+  for (auto piece = held_.begin(); piece != held_.end();) {
+    if (piece->second.stream == stream) {
+      ReturnOne(piece->first);
+      piece = held_.erase(piece);
+    } else {
+      ++piece;
+    }
+  }
+}
+
+void Receiver::Flush() {
+  // One call may not take all.
+  const auto* tail = reinterpret_cast<const uint32_t*>(shared_->refill.base() + shared_->ifq.offsets.tail);
+  for (int i = 0; i < 1000 && shared_->head() != *tail; ++i) {
+    ASSERT_EQ(Control(*ring_, registration_.ifq.zcrx_id, uapi::kCtrlFlushRq), 0);
+  }
+  EXPECT_EQ(shared_->head(), *tail);
+}
+
+size_t Receiver::HeldBuffers() const {
+  std::set<uint64_t> buffers;
+  for (const auto& [offset, piece] : held_) buffers.insert(offset / internal::PageBytes());
+  return buffers.size();
+}
+
+bool Receiver::HeldIntact() const {
+  for (const auto& [offset, piece] : held_) {
+    for (uint64_t i = offset; i < piece.end; ++i) {
+      if (shared_->pool.base()[i] != ContentAt(piece.start + i - offset)) {
+        ADD_FAILURE() << "the byte at " << i << " of the region is no longer what came";
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+size_t Receiver::HoldAll() {
+  const size_t all = shared_->area.len / internal::PageBytes();
+  Fd listener = Listen(ZeroCopyPort());
+  // Small packets, so that each takes one buffer, and the last ones fit, too.
+  Sender sender(Sender::kForever, 1000);
+  const size_t stream = Adopt(AcceptSoon(listener));
+  listener.Close();
+  // Once all are held none can come; before that more come as fast as TCP tries again.
+  auto last = steady_clock::now();
+  size_t held = HeldBuffers();
+  while (held < all && steady_clock::now() - last < kPatience) {
+    if (!TakeOne(milliseconds(20))) continue;
+    const size_t now = HeldBuffers();
+    if (now > held) last = steady_clock::now();
+    held = now;
+  }
+  streams_[stream].fd.Close();
+  return held;
+}
+
+}  // namespace zcrx
