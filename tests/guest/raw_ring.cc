@@ -90,7 +90,7 @@ io_uring_sqe* RawRing::Prepare(uint64_t user_data) {
   return sqe;
 }
 
-void RawRing::Submit() { EXPECT_GE(io_uring_submit(&ring_), 0); }
+void RawRing::Submit() { EXPECT_GE(TrySubmit(), 0); }
 
 std::optional<Cqe> RawRing::Next(uint64_t user_data) {
   for (auto kept = kept_.begin(); kept != kept_.end(); ++kept) {

@@ -87,6 +87,8 @@ class RawRing {
   // A cleared submission entry, of which there must be room for one.
   io_uring_sqe* Prepare(uint64_t user_data);
   void Submit();
+  // The same, for where it may fail: 0 or more, or a negated errno.
+  int TrySubmit() { return io_uring_submit(&ring_); }
   // Submits; the next completion of that user_data, others are kept for later calls. None if it does not
   // come.
   std::optional<Cqe> Next(uint64_t user_data);

@@ -146,9 +146,9 @@ void Sender::Run(uint64_t bytes, size_t chunk, const char* host) {
   size_t filled = 0;
   while (!stop_) {
     // No sender blocks for ever: the NIC below it may be gone.
-    const int16_t events = sent_ < bytes ? POLLOUT : POLLIN;
+    const int16_t events = sent_ < bytes ? POLLOUT : 0;
     pollfd request = {.fd = fd.get(), .events = events, .revents = 0};
-    if (poll(&request, 1, 20) <= 0) continue;
+    if (poll(&request, 1, 5) <= 0) continue;
     if ((request.revents & (POLLERR | POLLHUP)) != 0) break;
     if (sent_ == bytes) continue;
     const size_t size = std::min<uint64_t>(block.size() - filled, bytes - sent_);
@@ -217,17 +217,21 @@ void Receiver::Arm(size_t stream) {
   sqe->ioprio = IORING_RECV_MULTISHOT;
   sqe->file_index = registration_.ifq.zcrx_id;
   streams_[stream].armed = true;
+  streams_[stream].ended = false;
+  streams_[stream].error = 0;
+}
+
+void Receiver::CloseSocket(size_t stream) {
+  // A request keeps its socket.
+  if (ring_.has_value() && streams_[stream].armed) {
+    shutdown(fd(stream), SHUT_RDWR);
+    EXPECT_TRUE(ReceiveEnd(stream));
+  }
+  streams_[stream].fd.Close();
 }
 
 void Receiver::CloseSockets() {
-  for (size_t i = 0; i < streams_.size(); ++i) {
-    // A request keeps its socket.
-    if (ring_.has_value() && streams_[i].armed) {
-      shutdown(fd(i), SHUT_RDWR);
-      EXPECT_TRUE(ReceiveEnd(i));
-    }
-    streams_[i].fd.Close();
-  }
+  for (size_t i = 0; i < streams_.size(); ++i) CloseSocket(i);
 }
 
 bool Receiver::TakeOne(milliseconds patience) {
@@ -243,7 +247,10 @@ bool Receiver::TakeOne(milliseconds patience) {
   stream.armed = false;
   if (cqe->res == -ENOSPC || cqe->res == -ENOMEM) {
     // What a copy goes into comes from neither the refill ring nor the page pool's caches.
-    if (cqe->res == -ENOMEM) Control(*ring_, registration_.ifq.zcrx_id, uapi::kCtrlFlushRq);
+    if (cqe->res == -ENOMEM) {
+      ++starved_;
+      Control(*ring_, registration_.ifq.zcrx_id, uapi::kCtrlFlushRq);
+    }
     Arm(index);
   } else {
     stream.ended = true;
@@ -311,9 +318,9 @@ void Receiver::GiveBack(size_t stream) {
 }
 
 void Receiver::Flush() {
-  // One call may not take all.
+  // One call ends at an entry that is refused, so it may take as many as there are entries.
   const auto* tail = reinterpret_cast<const uint32_t*>(shared_->refill.base() + shared_->ifq.offsets.tail);
-  for (int i = 0; i < 1000 && shared_->head() != *tail; ++i) {
+  for (uint32_t i = 0; i < kRefillEntries && shared_->head() != *tail; ++i) {
     ASSERT_EQ(Control(*ring_, registration_.ifq.zcrx_id, uapi::kCtrlFlushRq), 0);
   }
   EXPECT_EQ(shared_->head(), *tail);
@@ -353,7 +360,7 @@ size_t Receiver::HoldAll() {
     if (now > held) last = steady_clock::now();
     held = now;
   }
-  streams_[stream].fd.Close();
+  CloseSocket(stream);
   return held;
 }
 

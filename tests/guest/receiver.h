@@ -80,6 +80,7 @@ class Receiver {
   size_t Adopt(Fd fd, bool armed = true);
   void Arm(size_t stream);
   int fd(size_t stream) const { return streams_[stream].fd.get(); }
+  void CloseSocket(size_t stream);
   void CloseSockets();
 
   // Takes one completion in, checks its bytes, keeps it. False if none came within `patience`.
@@ -89,6 +90,9 @@ class Receiver {
   // Until the peer's end; false if it did not come.
   bool ReceiveEnd(size_t stream);
   uint64_t received(size_t stream) const { return streams_[stream].received; }
+  // How often the kernel ended a request for want of memory.
+  uint64_t starved() const { return starved_; }
+  bool ended(size_t stream) const { return streams_[stream].ended; }
   // Whether the kernel ended the stream's request with something other than the want of room or of buffers.
   std::string error(size_t stream) const { return ErrnoName(streams_[stream].error); }
 
@@ -134,6 +138,7 @@ class Receiver {
   Registration* shared_ = nullptr;  // whose region and refill ring are used
   std::vector<Stream> streams_;
   std::map<uint64_t, Piece> held_;  // by offset in the region
+  uint64_t starved_ = 0;
   bool lenient_ = false;
 };
 
