@@ -80,13 +80,13 @@ const Difference kNoSplitThreshold = {"no header split threshold",
                                       "ethtool's hds-thresh came with Linux 6.14."};
 const Difference kRbufRing = {
     "the rbuf completion ring",
-    [](const KernelAnswers& kernel) { return (kernel.zcrx.register_flags & kRegisterRbuf) != 0; },
+    [](const KernelAnswers& kernel) { return (kernel.zcrx.register_flags & uapi::kRegRbufCq) != 0; },
     "Our series has a completion ring of 16-byte entries that mainline lacks; flag 31 asks for it, and then "
     "`__resv[0]` points to its description."};
 
 const Difference kFlushReadsOn = {
     "flushing reads on",
-    [](const KernelAnswers& kernel) { return (kernel.zcrx.register_flags & kRegisterRbuf) != 0; },
+    [](const KernelAnswers& kernel) { return (kernel.zcrx.register_flags & uapi::kRegRbufCq) != 0; },
     "Mainline's ZCRX_CTRL_FLUSH_RQ stops behind an entry that names no buffer, and has to be called again; "
     "our series reads on."};
 const Difference kMappingOutOfMemory = {

@@ -330,7 +330,7 @@ std::vector<Case> ControlCases() {
       {"import_with_area", "EINVAL", Import([](uapi::IfqReg& i) { i.area_ptr = Unreadable(); })},
       {"import_with_region", "EINVAL", Import([](uapi::IfqReg& i) { i.region_ptr = Unreadable(); })},
       {"import_with_events", "EINVAL", Import([](uapi::IfqReg& i) { i.event_desc = Unreadable(); })},
-      {"import_with_resv", "EINVAL", Import([](uapi::IfqReg& i) { i.resv[1] = 1; })},
+      {"import_with_resv", "EINVAL", Import([](uapi::IfqReg& i) { i.resv = 1; })},
       {"import_with_id", "EINVAL", Import([](uapi::IfqReg& i) { i.zcrx_id = 1; })},
       {"import_buffer_size_is_ignored", "ok: id 0, same offsets",
        Import([](uapi::IfqReg& i) { i.rx_buf_len = 1; })},

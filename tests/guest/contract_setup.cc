@@ -338,7 +338,7 @@ std::vector<Case> SetupCases() {
       {"capability_before_reading", "EPERM", UnprivilegedUnreadable},
       {"capability_after_count", "EINVAL", UnprivilegedWrongCount},
       {"capability_before_fields", "EPERM",
-       Unprivileged(kReceiveRing, [](Registration& r) { r.ifq.resv[0] = 1; })},
+       Unprivileged(kReceiveRing, [](Registration& r) { r.ifq.rbuf_cq_ptr = 1; })},
       {"capability_for_import", "EPERM",
        Unprivileged(kReceiveRing, [](Registration& r) { r.ifq = {}, r.ifq.flags = kRegisterImport; })},
       {"capability_for_a_queue", "EPERM",
