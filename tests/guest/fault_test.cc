@@ -27,7 +27,7 @@ using std::chrono::milliseconds;
 
 constexpr char kFailNth[] = "/proc/thread-self/fail-nth";
 
-class FaultTest : public testing::Test {
+class LifetimeFaultTest : public testing::Test {
  protected:
   void SetUp() override {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
@@ -106,7 +106,7 @@ void ReceiveHonestly(Receiver& receiver) {
   receiver.GiveBack();
 }
 
-TEST_F(FaultTest, Registration) {
+TEST_F(LifetimeFaultTest, Registration) {
   InNamespace("a", [] {
     LimitLockedMemory();
     std::map<std::string, int> results;
@@ -139,7 +139,8 @@ TEST_F(FaultTest, Registration) {
   });
 }
 
-// A request is armed and takes what has come, or what comes later, with a fault on the way. Then all the rest comes.
+// A request is armed and takes what has come, or what comes later, with a fault on the way. Then all the rest
+// comes.
 void ReceiveWithFaults(bool data_first) {
   constexpr int kBytes = 30'000;
   Receiver receiver;
@@ -179,11 +180,11 @@ void ReceiveWithFaults(bool data_first) {
   printf("receive: %u allocations failed; %s\n", sites, Text(results).c_str());
 }
 
-TEST_F(FaultTest, ReceiveOfWhatHasCome) {
+TEST_F(LifetimeFaultTest, ReceiveOfWhatHasCome) {
   InNamespace("a", [] { ReceiveWithFaults(true); });
 }
 
-TEST_F(FaultTest, ReceiveOfWhatComesLater) {
+TEST_F(LifetimeFaultTest, ReceiveOfWhatComesLater) {
   InNamespace("a", [] { ReceiveWithFaults(false); });
 }
 

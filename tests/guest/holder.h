@@ -30,8 +30,9 @@ enum class Order : uint32_t {
 
 class Holder {
  public:
-  // Starts the process in namespace `a`; it has registered the queue when this returns. It may lock memory of so many
-  // regions, and what earlier holders locked counts until the kernel has let go of it. False if that failed.
+  // Starts the process in namespace `a`; it has registered the queue when this returns. It may lock memory of
+  // so many regions, and what earlier holders locked counts until the kernel has let go of it. False if that
+  // failed.
   bool Start(double regions);
   ~Holder();
 

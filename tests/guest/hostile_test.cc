@@ -17,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class HostileTest : public testing::Test {
+class LifetimeHostileTest : public testing::Test {
  protected:
   void SetUp() override {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
@@ -42,12 +42,12 @@ uint64_t AllocFailures() { return QueueCounter(kZeroCopyQueue, "alloc_fail"); }
 
 // Connections that take a few buffers each and are closed; how many, until the NIC has no buffer left.
 uint64_t CloseWithoutGivingBack(Receiver& receiver) {
-  constexpr uint64_t kBytes = 8000;
+  constexpr uint64_t kBytes = 32 << 10;
   const Fd listener = Listen(ZeroCopyPort());
   const uint64_t before = AllocFailures();
   uint64_t rounds = 0;
   for (; rounds < 10000 && AllocFailures() == before; ++rounds) {
-    const Sender sender(kBytes, 1000);
+    const Sender sender(kBytes);
     const size_t stream = receiver.Adopt(AcceptSoon(listener));
     while (receiver.received(stream) < kBytes && AllocFailures() == before) receiver.TakeOne(milliseconds(5));
     receiver.CloseSocket(stream);
@@ -55,7 +55,7 @@ uint64_t CloseWithoutGivingBack(Receiver& receiver) {
   return rounds;
 }
 
-TEST_F(HostileTest, TakesAllAndGivesNothingBack) {
+TEST_F(LifetimeHostileTest, TakesAllAndGivesNothingBack) {
   InNamespace("a", [] {
     {
       Receiver receiver;
@@ -83,8 +83,7 @@ TEST_F(HostileTest, TakesAllAndGivesNothingBack) {
 // Writes nonsense over a refill ring, whoever may be reading it.
 class Scribbler {
  public:
-  explicit Scribbler(Registration& registration)
-      : registration_(registration), thread_([this] { Run(); }) {}
+  explicit Scribbler(Registration& registration) : registration_(registration), thread_([this] { Run(); }) {}
   ~Scribbler() { stop_ = true; }
 
  private:
@@ -126,7 +125,8 @@ class Scribbler {
   }
 
   void MoveTail() {
-    uint32_t& word = *reinterpret_cast<uint32_t*>(registration_.refill.base() + registration_.ifq.offsets.tail);
+    uint32_t& word =
+        *reinterpret_cast<uint32_t*>(registration_.refill.base() + registration_.ifq.offsets.tail);
     const std::atomic_ref tail(word);
     const uint32_t head = registration_.head();
     switch (random_() % 8) {
@@ -174,13 +174,14 @@ void GiveBackWhateverThereIs(Receiver& receiver) {
   auto* tail = reinterpret_cast<uint32_t*>(registration.refill.base() + registration.ifq.offsets.tail);
   *tail = registration.head();
   for (int pass = 0; pass < 8; ++pass) {
-    for (uint64_t page = 0; page < Receiver::kPages; ++page) registration.PutEntry(page * internal::PageBytes());
+    for (uint64_t page = 0; page < Receiver::kPages; ++page)
+      registration.PutEntry(page * internal::PageBytes());
     receiver.Flush();
   }
   receiver.Forget();
 }
 
-TEST_F(HostileTest, ScribblesOverTheRefillRing) {
+TEST_F(LifetimeHostileTest, ScribblesOverTheRefillRing) {
   InNamespace("a", [] {
     const uint64_t entries = Parameter("ZCRX_ENTRIES", 300'000);
     {

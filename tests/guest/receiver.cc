@@ -5,7 +5,6 @@
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <netlink/attr.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -57,10 +56,10 @@ std::vector<PagePool> AskForProviderPools() {
     return pools;
   }
   const auto family = socket->FindFamily(uapi::kNetdevFamily);
-  const auto replies = socket->Exchange(
-      netdev::Request::Generic(family.value().value(), uapi::kNetdevFamilyVersion, kNetdevCmdPagePoolGet,
-                               NLM_F_REQUEST | NLM_F_DUMP),
-      "page pools");
+  const auto replies =
+      socket->Exchange(netdev::Request::Generic(family.value().value(), uapi::kNetdevFamilyVersion,
+                                                kNetdevCmdPagePoolGet, NLM_F_REQUEST | NLM_F_DUMP),
+                       "page pools");
   if (!replies.ok()) {
     ADD_FAILURE() << replies.status();
     return pools;
@@ -127,12 +126,12 @@ std::vector<PagePool> ProviderPools() {
 
 // --- Sender ------------------------------------------------------------------
 
-Sender::Sender(uint64_t bytes, size_t chunk, const char* host)
-    : thread_([this, bytes, chunk, host = std::string(host)] { Run(bytes, chunk, host.c_str()); }) {}
+Sender::Sender(uint64_t bytes, const char* host)
+    : thread_([this, bytes, host = std::string(host)] { Run(bytes, host.c_str()); }) {}
 
 Sender::~Sender() { stop_ = true; }
 
-void Sender::Run(uint64_t bytes, size_t chunk, const char* host) {
+void Sender::Run(uint64_t bytes, const char* host) {
   EnterNamespace("b");
   Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   sockaddr_in address = {};
@@ -140,9 +139,7 @@ void Sender::Run(uint64_t bytes, size_t chunk, const char* host) {
   address.sin_port = htons(ZeroCopyPort());
   inet_pton(AF_INET, host, &address.sin_addr);
   connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
-  const int on = chunk != 0;
-  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-  std::vector<std::byte> block(chunk != 0 ? chunk : 64 << 10);
+  std::vector<std::byte> block(64 << 10);
   size_t filled = 0;
   while (!stop_) {
     // No sender blocks for ever: the NIC below it may be gone.
@@ -344,24 +341,33 @@ bool Receiver::HeldIntact() const {
   return true;
 }
 
+bool Receiver::ReceiveUnlessLost(size_t stream, uint64_t bytes) {
+  std::optional<uint64_t> failures;
+  while (received(stream) < bytes && !ended(stream)) {
+    if (TakeOne(milliseconds(20))) continue;
+    // TCP sends again what is lost for want of a buffer: soon at first, after seconds at last.
+    const uint64_t now = QueueCounter(kZeroCopyQueue, "alloc_fail");
+    if (!failures.has_value()) failures = now;
+    if (now >= *failures + 5) break;
+  }
+  return received(stream) >= bytes;
+}
+
 size_t Receiver::HoldAll() {
+  constexpr uint64_t kBytes = 1000;
   const size_t all = shared_->area.len / internal::PageBytes();
-  Fd listener = Listen(ZeroCopyPort());
-  // Small packets, so that each takes one buffer, and the last ones fit, too.
-  Sender sender(Sender::kForever, 1000);
-  const size_t stream = Adopt(AcceptSoon(listener));
-  listener.Close();
-  // Once all are held none can come; before that more come as fast as TCP tries again.
-  auto last = steady_clock::now();
-  size_t held = HeldBuffers();
-  while (held < all && steady_clock::now() - last < kPatience) {
-    if (!TakeOne(milliseconds(20))) continue;
-    const size_t now = HeldBuffers();
-    if (now > held) last = steady_clock::now();
-    held = now;
+  Connection connection = ConnectByNic();
+  const size_t stream = Adopt(std::move(connection.server));
+  bool came = true;
+  // One small packet after the other: each takes one buffer. Of several, one might take the last buffer and
+  // wait in the socket for another one that found none.
+  for (size_t held = HeldBuffers(); came && held < all; ++held) {
+    const uint64_t before = received(stream);
+    EXPECT_TRUE(SendContent(connection.client.get(), before, kBytes));
+    came = ReceiveUnlessLost(stream, before + kBytes);
   }
   CloseSocket(stream);
-  return held;
+  return HeldBuffers();
 }
 
 }  // namespace zcrx

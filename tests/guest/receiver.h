@@ -24,7 +24,8 @@ uint64_t Parameter(const char* name, uint64_t standard);
 // Runs `body` on a thread in the namespace.
 void InNamespace(const std::string& name, const std::function<void()>& body);
 
-// Calls `holds` until it does. How long that took; the test fails if it took longer than anything ever should.
+// Calls `holds` until it does. How long that took; the test fails if it took longer than anything ever
+// should.
 std::chrono::milliseconds WaitFor(const std::string& what, const std::function<bool()>& holds);
 
 // Whether an io_uring has queue 1 of the interface in namespace `a`.
@@ -37,20 +38,19 @@ struct PagePool {
 };
 std::vector<PagePool> ProviderPools();
 
-// A connection from namespace `b` on which a thread sends Content from 0 on: `bytes` of it, then nothing. Resets the
-// connection at its end.
+// A connection from namespace `b` on which a thread sends Content from 0 on: `bytes` of it, then nothing.
+// Resets the connection at its end.
 class Sender {
  public:
   static constexpr uint64_t kForever = UINT64_MAX;
 
-  // Pieces of `chunk` bytes are sent one by one, each as a packet of its own.
-  explicit Sender(uint64_t bytes, size_t chunk = 0, const char* host = "10.0.0.1");
+  explicit Sender(uint64_t bytes, const char* host = "10.0.0.1");
   ~Sender();
 
   uint64_t sent() const { return sent_; }
 
  private:
-  void Run(uint64_t bytes, size_t chunk, const char* host);
+  void Run(uint64_t bytes, const char* host);
 
   std::atomic<uint64_t> sent_ = 0;
   std::atomic<bool> stop_ = false;
@@ -106,8 +106,8 @@ class Receiver {
   // Whether the bytes held are still those that came.
   bool HeldIntact() const;
 
-  // Receives, holding everything, until every buffer of the region is held, and the kernel has none left. How many that
-  // were: fewer than the region has if no more came for a long time.
+  // Receives, holding everything, until every buffer of the region is held, and the kernel has none left. How
+  // many that were: fewer than the region has if the NIC found none before.
   size_t HoldAll();
 
   // No content to check, and no care whether pieces overlap, while somebody gives back what he should not.
@@ -131,6 +131,8 @@ class Receiver {
     size_t stream;
   };
   void Keep(const Cqe& cqe, size_t stream);
+  // False as well if packets were lost again and again for want of a buffer.
+  bool ReceiveUnlessLost(size_t stream, uint64_t bytes);
   void ReturnOne(uint64_t offset);
 
   std::optional<RawRing> ring_;

@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class RestartTest : public testing::Test {
+class LifetimeRestartTest : public testing::Test {
  protected:
   void SetUp() override {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
@@ -29,7 +29,8 @@ uint32_t NewestPool() {
   return newest;
 }
 
-// Restarts again and again, each time when traffic has flowed since the last; each must bring a new page pool.
+// Restarts again and again, each time when traffic has flowed since the last; each must bring a new page
+// pool.
 void RestartUnderTraffic(uint64_t rounds, const std::atomic<uint64_t>& received) {
   for (uint64_t round = 0; round < rounds && !testing::Test::HasFailure(); ++round) {
     for (int kind = 0; kind < 5; ++kind) {
@@ -51,7 +52,7 @@ void RestartUnderTraffic(uint64_t rounds, const std::atomic<uint64_t>& received)
   }
 }
 
-TEST_F(RestartTest, UnderTrafficWithBuffersHeld) {
+TEST_F(LifetimeRestartTest, UnderTrafficWithBuffersHeld) {
   InNamespace("a", [] {
     constexpr uint64_t kHeld = 1 << 20;
     const uint64_t rounds = Parameter("ZCRX_ROUNDS", 2);

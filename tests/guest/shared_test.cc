@@ -14,7 +14,7 @@
 namespace zcrx {
 namespace {
 
-class SharedTest : public testing::Test {
+class LifetimeSharedTest : public testing::Test {
  protected:
   void SetUp() override {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
@@ -27,8 +27,8 @@ class SharedTest : public testing::Test {
 
 constexpr uint64_t kBytes = 3 << 20;
 
-// What is in completions that the ring which ends has not looked at is lost to the other until the registration ends: it
-// must not be most of the region.
+// What is in completions that the ring which ends has not looked at is lost to the other until the
+// registration ends: it must not be most of the region.
 Fd ListenWithSmallBuffers() {
   Fd fd = Listen(ZeroCopyPort());
   const int bytes = 128 << 10;
@@ -86,10 +86,10 @@ void OneRingEndsFirst(bool owner_first) {
   });
 }
 
-TEST_F(SharedTest, OwnerEndsFirst) { OneRingEndsFirst(true); }
-TEST_F(SharedTest, ImporterEndsFirst) { OneRingEndsFirst(false); }
+TEST_F(LifetimeSharedTest, OwnerEndsFirst) { OneRingEndsFirst(true); }
+TEST_F(LifetimeSharedTest, ImporterEndsFirst) { OneRingEndsFirst(false); }
 
-TEST_F(SharedTest, DescriptorAlone) {
+TEST_F(LifetimeSharedTest, DescriptorAlone) {
   InNamespace("a", [&] {
     Receiver owner;
     ASSERT_EQ(ErrnoName(owner.Bind()), "ok");

@@ -29,7 +29,7 @@ using std::chrono::milliseconds;
 
 constexpr uint64_t kBytes = 4 << 20;
 
-class StrayTest : public testing::Test {
+class LifetimeStrayTest : public testing::Test {
  protected:
   void SetUp() override {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
@@ -66,7 +66,8 @@ void Attach(const Fd& fd) {
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(if_nametoindex(InterfaceA().c_str()));
-  ASSERT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0) << strerror(errno);
+  ASSERT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0)
+      << strerror(errno);
 }
 
 // Packets whose payload nobody but the owner of the region may see.
@@ -76,8 +77,8 @@ uint64_t CountShortened(const Fd& fd) {
   sockaddr_ll from = {};
   socklen_t size = sizeof(from);
   while (true) {
-    const ssize_t length = recvfrom(fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from),
-                                    &size);
+    const ssize_t length = recvfrom(fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT,
+                                    reinterpret_cast<sockaddr*>(&from), &size);
     if (length < 0) break;
     // More than the headers of a packet, or less than its payload, would be an error in itself.
     if (from.sll_pkttype == PACKET_HOST && length < 128) ++shortened;
@@ -85,7 +86,7 @@ uint64_t CountShortened(const Fd& fd) {
   return shortened;
 }
 
-TEST_F(StrayTest, PacketSocketThatDoesNotRead) {
+TEST_F(LifetimeStrayTest, PacketSocketThatDoesNotRead) {
   InNamespace("a", [] {
     Receiver receiver;
     ASSERT_EQ(ErrnoName(receiver.Bind()), "ok");
@@ -103,7 +104,7 @@ TEST_F(StrayTest, PacketSocketThatDoesNotRead) {
   });
 }
 
-TEST_F(StrayTest, PacketSocketWithMappedRing) {
+TEST_F(LifetimeStrayTest, PacketSocketWithMappedRing) {
   InNamespace("a", [] {
     Receiver receiver;
     ASSERT_EQ(ErrnoName(receiver.Bind()), "ok");
@@ -112,9 +113,11 @@ TEST_F(StrayTest, PacketSocketWithMappedRing) {
     ASSERT_EQ(setsockopt(packets.get(), SOL_PACKET, PACKET_VERSION, &version, sizeof(version)), 0);
     const tpacket_req request = {
         .tp_block_size = 1 << 16, .tp_block_nr = 16, .tp_frame_size = 1 << 11, .tp_frame_nr = 512};
-    ASSERT_EQ(setsockopt(packets.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)), 0) << strerror(errno);
+    ASSERT_EQ(setsockopt(packets.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)), 0)
+        << strerror(errno);
     const size_t bytes = size_t{1} << 20;
-    auto* ring = static_cast<std::byte*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, packets.get(), 0));
+    auto* ring =
+        static_cast<std::byte*>(mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, packets.get(), 0));
     ASSERT_NE(ring, MAP_FAILED) << strerror(errno);
     Attach(packets);
     ReceiveHonestly(receiver);
@@ -154,7 +157,7 @@ void DropForAWhile(const std::string& drop, const std::string& pass) {
   ExpectAllBuffers(receiver);
 }
 
-TEST_F(StrayTest, DroppedByTrafficControl) {
+TEST_F(LifetimeStrayTest, DroppedByTrafficControl) {
   InNamespace("a", [] {
     DropForAWhile("tc qdisc add dev " + InterfaceA() + " clsact && tc filter add dev " + InterfaceA() +
                       " ingress matchall action drop",
@@ -162,16 +165,17 @@ TEST_F(StrayTest, DroppedByTrafficControl) {
   });
 }
 
-TEST_F(StrayTest, DroppedByNetfilter) {
+TEST_F(LifetimeStrayTest, DroppedByNetfilter) {
   InNamespace("a", [] {
-    DropForAWhile("nft 'add table inet zcrx; add chain inet zcrx in { type filter hook input priority 0; };"
-                  " add rule inet zcrx in tcp dport " +
-                      std::to_string(ZeroCopyPort()) + " drop'",
-                  "nft delete table inet zcrx");
+    DropForAWhile(
+        "nft 'add table inet zcrx; add chain inet zcrx in { type filter hook input priority 0; };"
+        " add rule inet zcrx in tcp dport " +
+            std::to_string(ZeroCopyPort()) + " drop'",
+        "nft delete table inet zcrx");
   });
 }
 
-TEST_F(StrayTest, MirroredToAnotherInterface) {
+TEST_F(LifetimeStrayTest, MirroredToAnotherInterface) {
   InNamespace("a", [] {
     Receiver receiver;
     ASSERT_EQ(ErrnoName(receiver.Bind()), "ok");
@@ -179,13 +183,14 @@ TEST_F(StrayTest, MirroredToAnotherInterface) {
     Shell("tc qdisc add dev " + InterfaceA() + " clsact && tc filter add dev " + InterfaceA() +
           " ingress matchall action mirred egress mirror dev mirror");
     ReceiveHonestly(receiver);
-    Shell("tc -s filter show dev " + InterfaceA() + " ingress | grep -qE 'Sent [1-9][0-9]* bytes [1-9][0-9]+ pkt'");
+    Shell("tc -s filter show dev " + InterfaceA() +
+          " ingress | grep -qE 'Sent [1-9][0-9]* bytes [1-9][0-9]+ pkt'");
     Shell("tc qdisc delete dev " + InterfaceA() + " clsact && ip link delete mirror");
     ExpectAllBuffers(receiver);
   });
 }
 
-TEST_F(StrayTest, ForwardedToAnotherInterface) {
+TEST_F(LifetimeStrayTest, ForwardedToAnotherInterface) {
   InNamespace("a", [] {
     Receiver receiver;
     ASSERT_EQ(ErrnoName(receiver.Bind()), "ok");
@@ -196,9 +201,10 @@ TEST_F(StrayTest, ForwardedToAnotherInterface) {
     InNamespace("c", [] {
       const Fd listener = Listen(ZeroCopyPort());
       const uint64_t before = SplitPackets();
-      const Sender sender(kBytes, 0, "10.9.0.2");
+      const Sender sender(kBytes, "10.9.0.2");
       const Fd connection = AcceptSoon(listener);
-      // It is made of packets without payload. Those with payload may not leave by a NIC that cannot send such memory.
+      // It is made of packets without payload. Those with payload may not leave by a NIC that cannot send
+      // such memory.
       WaitFor("packets with payload", [&] { return SplitPackets() >= before + 3; });
       char byte;
       EXPECT_EQ(recv(connection.get(), &byte, 1, MSG_DONTWAIT), -1);
@@ -211,13 +217,14 @@ TEST_F(StrayTest, ForwardedToAnotherInterface) {
 }
 
 // What is not TCP arrives as on any queue.
-TEST_F(StrayTest, DatagramsAndMulticast) {
+TEST_F(LifetimeStrayTest, DatagramsAndMulticast) {
   InNamespace("a", [] {
     constexpr uint16_t kPort = 5999;
     constexpr int kEach = 100;
     Receiver receiver;
     ASSERT_EQ(ErrnoName(receiver.Bind()), "ok");
-    Shell("ethtool -N " + InterfaceA() + " flow-type udp4 dst-port " + std::to_string(kPort) + " action 1 loc 60");
+    Shell("ethtool -N " + InterfaceA() + " flow-type udp4 dst-port " + std::to_string(kPort) +
+          " action 1 loc 60");
     const Fd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_in here = {};
     here.sin_family = AF_INET;
@@ -226,7 +233,8 @@ TEST_F(StrayTest, DatagramsAndMulticast) {
     ip_mreqn group = {};
     inet_pton(AF_INET, "239.1.1.1", &group.imr_multiaddr);
     group.imr_ifindex = static_cast<int>(if_nametoindex(InterfaceA().c_str()));
-    ASSERT_EQ(setsockopt(fd.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)), 0) << strerror(errno);
+    ASSERT_EQ(setsockopt(fd.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)), 0)
+        << strerror(errno);
     const uint64_t before = QueueCounter(kZeroCopyQueue, "pkts");
     int wrong = 0;
     for (int i = 0; i < 2 * kEach; ++i) {
@@ -238,13 +246,15 @@ TEST_F(StrayTest, DatagramsAndMulticast) {
         sockaddr_in to = here;
         inet_pton(AF_INET, i % 2 == 0 ? "10.0.0.1" : "239.1.1.1", &to.sin_addr);
         const std::string text(1000, static_cast<char>('a' + i % 26));
-        EXPECT_EQ(sendto(peer.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof(to)),
+        EXPECT_EQ(sendto(peer.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+                         sizeof(to)),
                   static_cast<ssize_t>(text.size()))
             << strerror(errno);
       });
       WaitPoll(fd.get(), POLLIN);
       std::string text(2000, '\0');
-      text.resize(static_cast<size_t>(std::max<ssize_t>(recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT), 0)));
+      text.resize(
+          static_cast<size_t>(std::max<ssize_t>(recv(fd.get(), text.data(), text.size(), MSG_DONTWAIT), 0)));
       wrong += text != std::string(1000, static_cast<char>('a' + i % 26));
     }
     EXPECT_EQ(wrong, 0);

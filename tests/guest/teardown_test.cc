@@ -86,7 +86,7 @@ constexpr uint64_t kHeldBytes = 1 << 20;
 constexpr int kUnreadBytes = 32 << 10;
 
 // The parent process stays out of the namespaces, or none would end.
-class TeardownTest : public testing::TestWithParam<std::tuple<End, State>> {
+class LifetimeTeardownTest : public testing::TestWithParam<std::tuple<End, State>> {
  protected:
   void SetUp() override {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
@@ -118,7 +118,7 @@ void WaitForTraffic(const char* what) {
   WaitFor(what, [&] { return QueueCounter(kZeroCopyQueue, "split_bytes") > before + (1 << 20); });
 }
 
-void TeardownTest::EnterState(Holder& holder) {
+void LifetimeTeardownTest::EnterState(Holder& holder) {
   switch (state_) {
     case State::kIdle:
       break;
@@ -177,7 +177,7 @@ void WaitForDeviceToMove() {
   });
 }
 
-void TeardownTest::Act(Holder& holder, uint32_t pool) {
+void LifetimeTeardownTest::Act(Holder& holder, uint32_t pool) {
   switch (end_) {
     case End::kRingClose:
       holder.Do(Order::kCloseRing);
@@ -196,7 +196,8 @@ void TeardownTest::Act(Holder& holder, uint32_t pool) {
       break;
     case End::kDeviceDeleted:
       std::ofstream("/sys/bus/netdevsim/del_device") << 1 << std::flush;
-      InNamespace("a", [] { EXPECT_EQ(if_nametoindex(InterfaceA().c_str()), 0u) << "the device is still there"; });
+      InNamespace("a",
+                  [] { EXPECT_EQ(if_nametoindex(InterfaceA().c_str()), 0u) << "the device is still there"; });
       ExpectMemoryStays(holder, state_);
       holder.Kill();
       Shell(Script("remake_nic.sh"));
@@ -229,7 +230,8 @@ void TeardownTest::Act(Holder& holder, uint32_t pool) {
         Shell("ethtool -L " + InterfaceA() + " combined 3");
         Shell("ethtool -L " + InterfaceA() + " combined 4");
         Shell("ethtool -K " + InterfaceA() + " ntuple on");
-        Shell(NicTool() + " rule " + InterfaceA() + " tcp4 " + std::to_string(ZeroCopyPort()) + " 1 >/dev/null");
+        Shell(NicTool() + " rule " + InterfaceA() + " tcp4 " + std::to_string(ZeroCopyPort()) +
+              " 1 >/dev/null");
       });
       break;
     case End::kSecondRegistration:
@@ -246,7 +248,7 @@ void TeardownTest::Act(Holder& holder, uint32_t pool) {
 }
 
 // What must not end it did not.
-void TeardownTest::ExpectGoesOn(Holder& holder) {
+void LifetimeTeardownTest::ExpectGoesOn(Holder& holder) {
   EXPECT_TRUE(QueueIsBound());
   if (state_ == State::kTraffic) {
     WaitForTraffic("traffic goes on");
@@ -258,7 +260,7 @@ void TeardownTest::ExpectGoesOn(Holder& holder) {
   holder.Exit();
 }
 
-void TeardownTest::Round() {
+void LifetimeTeardownTest::Round() {
   Holder holder;
   // Of the rounds before some memory may still be on its way back.
   ASSERT_TRUE(holder.Start(8.5));
@@ -275,7 +277,7 @@ void TeardownTest::Round() {
   longest_ = std::max(longest_, WaitFor("the queue is free", [] { return !QueueIsBound(); }));
 }
 
-TEST_P(TeardownTest, LeavesNothing) {
+TEST_P(LifetimeTeardownTest, LeavesNothing) {
   const uint64_t rounds = Parameter("ZCRX_ROUNDS", 2);
   for (uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
@@ -290,18 +292,18 @@ TEST_P(TeardownTest, LeavesNothing) {
   // No region of those before is locked any more.
   ASSERT_TRUE(last.Start(1.5));
   ReceiveHonestly(last);
-  printf("%s, %s: %llu rounds, queue free after at most %lld ms, the last page pool after %lld ms\n", Name(end_),
-         Name(state_), static_cast<unsigned long long>(rounds), static_cast<long long>(longest_.count()),
-         static_cast<long long>(pools.count()));
+  printf("%s, %s: %llu rounds, queue free after at most %lld ms, the last page pool after %lld ms\n",
+         Name(end_), Name(state_), static_cast<unsigned long long>(rounds),
+         static_cast<long long>(longest_.count()), static_cast<long long>(pools.count()));
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Guest, TeardownTest,
+    Guest, LifetimeTeardownTest,
     testing::Combine(testing::Values(End::kRingClose, End::kExit, End::kKill, End::kDeviceDeleted,
                                      End::kNamespaceDeleted, End::kDownUp, End::kChannelsRefused,
                                      End::kSecondRegistration),
                      testing::Values(State::kIdle, State::kTraffic, State::kHeld, State::kUnread)),
-    [](const testing::TestParamInfo<TeardownTest::ParamType>& test) {
+    [](const testing::TestParamInfo<LifetimeTeardownTest::ParamType>& test) {
       return std::string(Name(std::get<0>(test.param))) + Name(std::get<1>(test.param));
     });
 
