@@ -222,7 +222,7 @@ void Receiver::CloseSocket(size_t stream) {
   // A request keeps its socket.
   if (ring_.has_value() && streams_[stream].armed) {
     shutdown(fd(stream), SHUT_RDWR);
-    EXPECT_TRUE(ReceiveEnd(stream));
+    EXPECT_TRUE(ReceiveEnd(stream)) << starved_ << " times no buffer to copy to";
   }
   streams_[stream].fd.Close();
 }

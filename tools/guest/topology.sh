@@ -35,6 +35,8 @@ make_nic() { # DEVICE NAMESPACE INTERFACE IPV4 IPV6
 netns add $2
 link set ${made[0]##*/} netns $2 name $3
 EOF
+  # An interface that goes down would lose its IPv6 addresses.
+  ip netns exec "$2" bash -c 'echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down' || return
   ip -n "$2" -batch - <<EOF
 link set lo up
 address add $4/24 dev $3
