@@ -14,10 +14,16 @@ describe_hang() { # COMMAND_PID
   done
   echo "--- the kernel's log since the command started"
   dmesg | sed -n '/zcrx: the command starts/,$p' | tail -n 60
-  # Each CPU's work, the blocked tasks, then all tasks: for the whole log. Of
-  # the latter the command's own are shown.
+  # Each CPU's work and the blocked tasks: for the whole log.
   echo l >/proc/sysrq-trigger
   echo w >/proc/sysrq-trigger
+  # Showing a kernel thread reads memory that may not be there, of which User
+  # Mode Linux of 6.12 dies. That kernel does not have this file either.
+  if [[ ! -e /proc/self/syscall ]]; then
+    echo "--- this kernel cannot show where threads are: try --machine qemu"
+    return
+  fi
+  # All tasks, of which the command's own are shown here.
   echo t >/proc/sysrq-trigger
   echo "--- where the command's threads are in the kernel"
   dmesg | awk -v pids="$pids" '
