@@ -275,11 +275,17 @@ std::string CopyToADmabuf() {
 
 constexpr char kNoHugePages[] = "this machine's kernel has no huge pages (User Mode Linux cannot)";
 
-// Makes the kernel set some aside; false if it cannot. More than one case needs: those of the case before
-// come back only when its ring is gone altogether.
+// Makes the kernel set some aside, unless it has; false if it cannot. More than one case needs: those of
+// the case before come back only when its ring is gone altogether.
 bool ReserveHugePages() {
-  std::ofstream pages("/proc/sys/vm/nr_hugepages");
-  pages << 16 << std::flush;
+  std::fstream pages("/proc/sys/vm/nr_hugepages");
+  int reserved = 0;
+  pages >> reserved;
+  if (reserved < 16) {
+    pages.clear();
+    pages.seekp(0);
+    pages << 16 << std::flush;
+  }
   return pages.good();
 }
 
