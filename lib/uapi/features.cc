@@ -2,8 +2,6 @@
 #include "zcrx/features.h"
 
 #include <liburing.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -13,33 +11,22 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "lib/uapi/query.h"
 #include "lib/uapi/zcrx.h"
 
 namespace zcrx::inline v0 {
 namespace {
 
-// Fills `answer` from IORING_REGISTER_QUERY, which needs no ring (fd -1). False
-// on kernels before 6.18 (-EINVAL) and for topics the kernel does not know.
-template <typename Answer>
-bool Query(uint32_t topic, Answer& answer) {
-  uapi::QueryHeader header = {};
-  header.query_data = reinterpret_cast<uint64_t>(&answer);
-  header.query_op = topic;
-  header.size = sizeof(answer);
-  if (syscall(__NR_io_uring_register, -1, uapi::kRegisterQuery, &header, 0) < 0) return false;
-  return header.result == 0;
-}
-
 void ReadQueries(KernelFeatures& features) {
   uapi::QueryZcrx zcrx = {};
-  if (!Query(uapi::kQueryZcrx, zcrx)) return;
+  if (!uapi::Query(uapi::kQueryZcrx, zcrx)) return;
   features.query = true;
   features.flush_refill_ring = zcrx.nr_ctrl_opcodes > uapi::kCtrlFlushRq;
   features.large_buffers = (zcrx.features & uapi::kFeatureRxPageSize) != 0;
   features.rbuf_ring = (zcrx.register_flags & uapi::kRegRbufCq) != 0;
 
   uapi::QueryZcrxEvent event = {};
-  features.copy_stats = Query(uapi::kQueryZcrxEvent, event) && event.stats_size >= sizeof(uapi::Stats);
+  features.copy_stats = uapi::Query(uapi::kQueryZcrxEvent, event) && event.stats_size >= sizeof(uapi::Stats);
 }
 
 bool HasOpcode(const io_uring_probe* probe, unsigned opcode) {

@@ -2,7 +2,6 @@
 #include "tests/guest/contract.h"
 
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cstring>
@@ -10,6 +9,7 @@
 
 #include "lib/netdev/interface.h"
 #include "lib/netdev/rings.h"
+#include "lib/uapi/query.h"
 
 namespace zcrx {
 namespace {
@@ -27,22 +27,14 @@ struct QueryOpcodes {
 };
 constexpr uint32_t kQueryOpcodes = 0;
 
-template <typename Answer>
-bool Ask(uint32_t topic, Answer& answer) {
-  uapi::QueryHeader header = {};
-  header.query_data = reinterpret_cast<uint64_t>(&answer);
-  header.query_op = topic;
-  header.size = sizeof(answer);
-  return syscall(__NR_io_uring_register, -1, uapi::kRegisterQuery, &header, 0) == 0 && header.result == 0;
-}
-
 KernelAnswers Answers() {
   KernelAnswers kernel;
   QueryOpcodes opcodes = {};
-  if (Ask(kQueryOpcodes, opcodes)) kernel.ring_setup_flags = opcodes.ring_setup_flags;
-  EXPECT_TRUE(Ask(uapi::kQueryZcrx, kernel.zcrx)) << "the kernel tells nothing about zero-copy receive";
+  if (uapi::Query(kQueryOpcodes, opcodes)) kernel.ring_setup_flags = opcodes.ring_setup_flags;
+  EXPECT_TRUE(uapi::Query(uapi::kQueryZcrx, kernel.zcrx))
+      << "the kernel tells nothing about zero-copy receive";
   uapi::QueryZcrxEvent event = {};
-  if (Ask(uapi::kQueryZcrxEvent, event)) kernel.events = event.event_flags;
+  if (uapi::Query(uapi::kQueryZcrxEvent, event)) kernel.events = event.event_flags;
   const auto interface = netdev::FindInterface(InterfaceA());
   EXPECT_TRUE(interface.ok()) << interface.status();
   if (interface.ok()) {

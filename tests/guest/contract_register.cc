@@ -84,30 +84,20 @@ void Protect(const internal::Mapping& memory, int protection) {
   EXPECT_EQ(mprotect(memory.base(), memory.bytes(), protection), 0);
 }
 
-std::string SharedMemory() {
-  const RawRing ring;
-  Registration registration;
-  const Fd file(memfd_create("area", MFD_CLOEXEC));
-  EXPECT_EQ(ftruncate(file.get(), 16 * kPage), 0);
-  void* memory = mmap(nullptr, 16 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  registration.area.addr = reinterpret_cast<uint64_t>(memory);
-  registration.area.len = 16 * kPage;
-  const std::string outcome = Outcome(ring, registration);
-  munmap(memory, 16 * kPage);
-  return outcome;
-}
-
-std::string MemoryBeyondTheFile() {
-  const RawRing ring;
-  Registration registration;
-  const Fd file(memfd_create("area", MFD_CLOEXEC));
-  EXPECT_EQ(ftruncate(file.get(), 8 * kPage), 0);
-  void* memory = mmap(nullptr, 16 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  registration.area.addr = reinterpret_cast<uint64_t>(memory);
-  registration.area.len = 16 * kPage;
-  const std::string outcome = Outcome(ring, registration);
-  munmap(memory, 16 * kPage);
-  return outcome;
+// An area of 16 pages that maps a file of so many.
+Observe FileMemory(size_t file_pages) {
+  return [file_pages] {
+    const RawRing ring;
+    Registration registration;
+    const Fd file(memfd_create("area", MFD_CLOEXEC));
+    EXPECT_EQ(ftruncate(file.get(), static_cast<off_t>(file_pages * kPage)), 0);
+    void* memory = mmap(nullptr, 16 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    registration.area.addr = reinterpret_cast<uint64_t>(memory);
+    registration.area.len = 16 * kPage;
+    const std::string outcome = Outcome(ring, registration);
+    munmap(memory, 16 * kPage);
+    return outcome;
+  };
 }
 
 // Registers in a process that may lock 8 MiB; `privileged` keeps the capability to ignore that. After a
@@ -294,8 +284,8 @@ std::vector<Case> AreaCases() {
       {"area_memory_read_only", "EFAULT", Nodev([](Registration& r) { Protect(r.pool, PROT_READ); })},
       {"area_partly_inaccessible", "EFAULT",
        Nodev([](Registration& r) { mprotect(r.pool.base() + r.pool.bytes() / 2, kPage, PROT_NONE); })},
-      {"area_beyond_the_file", "EFAULT", MemoryBeyondTheFile},
-      {"area_shared_memory", kAccepted, SharedMemory},
+      {"area_beyond_the_file", "EFAULT", FileMemory(8)},
+      {"area_shared_memory", kAccepted, FileMemory(16)},
       {"area_one_page", kAccepted, Nodev([](Registration& r) { r.area.len = kPage; })},
       {"area_dmabuf_without_device", "EINVAL",
        Nodev([](Registration& r) { r.area.flags = kAreaDmabuf, r.area.addr = 0, r.area.dmabuf_fd = ~0u; })},

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
-#include <net/if.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -115,7 +114,7 @@ TEST_F(LifetimeFaultTest, Registration) {
       SCOPED_TRACE("allocation " + std::to_string(sites + 1));
       Receiver receiver;
       WaitFor("the queue is free", [] { return !QueueIsBound(); });
-      receiver.registration().ifq.if_idx = if_nametoindex(InterfaceA().c_str());
+      receiver.registration().UseNicNow();
       int result;
       {
         const Fault fault(sites + 1);

@@ -69,8 +69,7 @@ RawRing::RawRing(uint32_t flags, uint32_t entries, uint32_t cq_entries) {
     ring_.ring_fd = -1;
     return;
   }
-  // A child has no use for it. And a fork that copies the mapping corrupts memory on User Mode Linux, whose
-  // set_ptes() maps wrong pages.
+  // A child has no use for it.
   EXPECT_EQ(io_uring_ring_dontfork(&ring_), 0);
 }
 
@@ -177,8 +176,10 @@ void Registration::UseQueue(uint32_t interface_index, uint32_t queue) {
 
 void Registration::UseNic(uint32_t queue) {
   WaitUntilQueueIsFree(queue);
-  UseQueue(if_nametoindex(InterfaceA().c_str()), queue);
+  UseNicNow(queue);
 }
+
+void Registration::UseNicNow(uint32_t queue) { UseQueue(if_nametoindex(InterfaceA().c_str()), queue); }
 
 void Registration::UseKernelRegion() {
   region.user_addr = 0;
@@ -238,13 +239,18 @@ uapi::IfqReg ImportOf(int fd) {
 
 // --- ZeroCopyReceive -----------------------------------------------------------------
 
-io_uring_sqe* ZeroCopyReceive::Prepare(int fd, uint32_t limit) {
-  io_uring_sqe* sqe = ring_.Prepare(kUserData);
+io_uring_sqe* PrepareReceive(RawRing& ring, const Registration& registration, int fd, uint64_t user_data) {
+  io_uring_sqe* sqe = ring.Prepare(user_data);
   sqe->opcode = uapi::kOpRecvZc;
   sqe->fd = fd;
-  sqe->len = limit;
   sqe->ioprio = IORING_RECV_MULTISHOT;
-  sqe->file_index = registration_.ifq.zcrx_id;
+  sqe->file_index = registration.ifq.zcrx_id;
+  return sqe;
+}
+
+io_uring_sqe* ZeroCopyReceive::Prepare(int fd, uint32_t limit) {
+  io_uring_sqe* sqe = PrepareReceive(ring_, registration_, fd, kUserData);
+  sqe->len = limit;
   ended_ = false;
   return sqe;
 }

@@ -114,6 +114,8 @@ struct Registration {
   void UseQueue(uint32_t interface_index, uint32_t queue);
   // Of the test NIC in namespace `a`; waits until the queue is free.
   void UseNic(uint32_t queue = kZeroCopyQueue);
+  // The same without waiting: somebody may have it.
+  void UseNicNow(uint32_t queue = kZeroCopyQueue);
   // Makes the kernel allocate the ring.
   void UseKernelRegion();
   void UseEvents();
@@ -146,6 +148,9 @@ int Flush(const RawRing& ring, const Registration& registration);
 int Export(const RawRing& ring, uint32_t id);
 // The argument of a registration that imports what `fd` stands for.
 uapi::IfqReg ImportOf(int fd);
+
+// Prepares an RECV_ZC request of the registered queue.
+io_uring_sqe* PrepareReceive(RawRing& ring, const Registration& registration, int fd, uint64_t user_data);
 
 // An RECV_ZC request and what came of it. The bytes must be those of SendContent() from 0 on.
 class ZeroCopyReceive {

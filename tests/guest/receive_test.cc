@@ -3,7 +3,6 @@
 // Zero-copy receive from the test NIC, with everything going wrong that can; by
 // each completion ring.
 #include <gtest/gtest.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "tests/guest/guest.h"
+#include "tests/guest/raw_ring.h"
 
 namespace zcrx {
 namespace {
@@ -221,9 +221,7 @@ Task<void> AcceptAndCount(Runtime& runtime, Listener& listener, std::span<Counte
     if (!peer.ok()) co_return;
     peers.push_back(*std::move(peer));
   }
-  for (const Stream& peer : peers) {
-    for (int bytes = -1; bytes < waiting; usleep(1000)) EXPECT_EQ(ioctl(peer.fd(), FIONREAD, &bytes), 0);
-  }
+  for (const Stream& peer : peers) WaitQueued(peer.fd(), waiting);
   for (size_t i = 0; i < counted.size(); ++i) runtime.Spawn(Count(std::move(peers[i]), &counted[i]));
 }
 

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <linux/netlink.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netlink/attr.h>
 #include <poll.h>
@@ -176,12 +175,10 @@ Receiver::Receiver(size_t pages)
   registration_.region.user_addr = reinterpret_cast<uint64_t>(registration_.refill.base());
   registration_.region.size = registration_.refill.bytes();
   registration_.ifq.rq_entries = kRefillEntries;
-  registration_.ifq.flags = 0;
-  registration_.ifq.if_rxq = kZeroCopyQueue;
 }
 
 int Receiver::Bind() {
-  registration_.ifq.if_idx = if_nametoindex(InterfaceA().c_str());
+  registration_.UseNicNow();
   int result = 0;
   const auto start = steady_clock::now();
   do {
@@ -194,9 +191,7 @@ int Receiver::Bind() {
 }
 
 int Receiver::Import(const Receiver& owner, int fd) {
-  registration_.ifq = {};
-  registration_.ifq.flags = kRegisterImport;
-  registration_.ifq.if_idx = static_cast<uint32_t>(fd);
+  registration_.ifq = ImportOf(fd);
   shared_ = owner.shared_;
   return ring_->Register(uapi::kRegisterZcrxIfq, &registration_.ifq, 1);
 }
@@ -208,11 +203,7 @@ size_t Receiver::Adopt(Fd fd, bool armed) {
 }
 
 void Receiver::Arm(size_t stream) {
-  io_uring_sqe* sqe = ring_->Prepare(kFirstStream + stream);
-  sqe->opcode = uapi::kOpRecvZc;
-  sqe->fd = streams_[stream].fd.get();
-  sqe->ioprio = IORING_RECV_MULTISHOT;
-  sqe->file_index = registration_.ifq.zcrx_id;
+  PrepareReceive(*ring_, registration_, fd(stream), kFirstStream + stream);
   streams_[stream].armed = true;
   streams_[stream].ended = false;
   streams_[stream].error = 0;

@@ -3,7 +3,6 @@
 // One registration, several owners: rings that imported it, and a file descriptor.
 // It ends with the last of them, whichever that is.
 #include <gtest/gtest.h>
-#include <net/if.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -99,9 +98,7 @@ TEST_F(LifetimeSharedTest, DescriptorAlone) {
     // It is held, for as long as anybody may wait.
     const RawRing other;
     Registration again;
-    again.ifq.flags = 0;
-    again.ifq.if_idx = if_nametoindex(InterfaceA().c_str());
-    again.ifq.if_rxq = kZeroCopyQueue;
+    again.UseNicNow();
     EXPECT_EQ(ErrnoName(again.Register(other)), "EEXIST");
     {
       Receiver heir(1);

@@ -238,9 +238,7 @@ void LifetimeTeardownTest::Act(Holder& holder, uint32_t pool) {
       InNamespace("a", [] {
         const RawRing ring;
         Registration second;
-        second.ifq.flags = 0;
-        second.ifq.if_idx = if_nametoindex(InterfaceA().c_str());
-        second.ifq.if_rxq = kZeroCopyQueue;
+        second.UseNicNow();
         EXPECT_EQ(ErrnoName(second.Register(ring)), "EEXIST");
       });
       break;
