@@ -49,12 +49,12 @@ ask_stacks_uml() {
 start_qemu() {
   # Emulated, and the debug kernel is ten times slower still.
   BOOT_LIMIT=240
-  local exports=()
+  local exports=() accelerator=tcg,thread=multi
   export_9p zroot / readonly=on
   export_9p zrun "$RUN"
   if [[ -n $OUT ]]; then export_9p zout "$OUT"; fi
-  # KVM where it works; QEMU itself falls back to the next.
-  qemu-system-x86_64 -machine q35 -accel kvm -accel tcg,thread=multi -cpu max -smp "$CPUS" -m "$MEMORY" \
+  if kvm_works; then accelerator=kvm; fi
+  qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -smp "$CPUS" -m "$MEMORY" \
     -nodefaults -no-user-config -display none -no-reboot \
     -serial "file:$RUN/console" -monitor "unix:$RUN/monitor,server=on,wait=off" \
     -device virtio-rng-pci "${exports[@]}" -kernel "$IMAGE" -append "console=ttyS0 \
@@ -63,6 +63,23 @@ start_qemu() {
       rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=262144 \
       init=$RUN/init zcrx_run=$RUN" </dev/null >"$RUN/machine-log" 2>&1 &
   VM_PID=$!
+}
+
+# Whether a guest really runs under KVM. There may be a /dev/kvm that QEMU cannot use: seen were one that
+# refuses a register, at which QEMU ends, and one whose guests stand still.
+kvm_works() {
+  [[ -w /dev/kvm ]] || return 1
+  local status=0
+  # A boot sector that writes 1 to the port at which QEMU ends, with status 2 * 1 + 1.
+  { printf '\xb0\x01\xe6\xf4\xeb\xfe' && head -c 504 /dev/zero && printf '\x55\xaa'; } >"$RUN/kvm-probe"
+  # In a shell of its own, whose word of an aborted child nobody needs. (A disk of one sector is too short for
+  # q35's controller.)
+  (
+    timeout 10 qemu-system-x86_64 -machine pc -accel kvm -cpu max -m 64 -nodefaults -no-user-config -display none \
+      -device isa-debug-exit,iobase=0xf4,iosize=1 -drive "file=$RUN/kvm-probe,format=raw,snapshot=on"
+    exit $?
+  ) </dev/null >/dev/null 2>&1 || status=$?
+  ((status == 3))
 }
 
 export_9p() { # TAG DIRECTORY [OPTION]: adds to start_qemu's exports
