@@ -14,8 +14,10 @@
 #include <coroutine>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "zcrx/address.h"
+#include "zcrx/internal/context.h"
 #include "zcrx/runtime.h"
 #include "zcrx/stream.h"
 
@@ -24,17 +26,22 @@ namespace zcrx::inline v0 {
 namespace internal {
 class ListenerState;
 
-class AcceptAwaiter {
+class AcceptAwaiter final : public CancellableAwaiter {
  public:
   explicit AcceptAwaiter(ListenerState* listener) : listener_(listener) {}
+  ~AcceptAwaiter() = default;
+  AcceptAwaiter(const AcceptAwaiter&) = default;
+
   bool await_ready();
   void await_suspend(std::coroutine_handle<> waiter);
   absl::StatusOr<Stream> await_resume();
 
  private:
+  void OnCancel() override;
+
   ListenerState* listener_;
   bool suspended_ = false;
-  bool busy_ = false;
+  absl::Status refused_;  // why it may not accept
 };
 
 }  // namespace internal
@@ -66,7 +73,8 @@ class Listener {
   ~Listener() { Close(); }
 
   // `co_await` gives the next connection. Errors: EMFILE, ENFILE, ENOMEM, ... after
-  // which Accept() may be called again; CANCELLED if the listener is closed or its runtime ends.
+  // which Accept() may be called again; CANCELLED if the listener is closed, its runtime ends, or
+  // the task is cancelled, which takes no connection.
   [[nodiscard]] internal::AcceptAwaiter Accept() { return internal::AcceptAwaiter(state_); }
 
   // Stops listening. Never blocks.

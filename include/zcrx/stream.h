@@ -25,6 +25,7 @@
 #include "zcrx/address.h"
 #include "zcrx/buffer.h"
 #include "zcrx/buffer_chain.h"
+#include "zcrx/internal/context.h"
 #include "zcrx/runtime.h"
 #include "zcrx/task.h"
 
@@ -35,17 +36,20 @@ class SendOperation;
 class StreamState;
 
 // What Receive() and ReceiveBatch() wait with.
-class ReceiveAwaiterBase {
+class ReceiveAwaiterBase : public CancellableAwaiter {
  public:
   bool await_ready();
   void await_suspend(std::coroutine_handle<> waiter);
 
  protected:
   explicit ReceiveAwaiterBase(StreamState* stream) : stream_(stream) {}
+  ~ReceiveAwaiterBase() = default;
+  ReceiveAwaiterBase(const ReceiveAwaiterBase&) = default;
   absl::StatusOr<Buffer> TakeOne();
   absl::StatusOr<BufferChain> TakeAll();
 
  private:
+  void OnCancel() override;
   template <typename Result>
   Result Take(Result (StreamState::*take)());
 
@@ -67,9 +71,10 @@ class ReceiveBatchAwaiter : public ReceiveAwaiterBase {
 };
 
 // What Send() and SendAll() wait with.
-class SendAwaiterBase {
+class SendAwaiterBase : public CancellableAwaiter {
  public:
-  SendAwaiterBase(SendAwaiterBase&& other) noexcept : operation_(std::exchange(other.operation_, nullptr)) {}
+  SendAwaiterBase(SendAwaiterBase&& other) noexcept
+      : CancellableAwaiter(other), operation_(std::exchange(other.operation_, nullptr)) {}
   SendAwaiterBase& operator=(SendAwaiterBase&&) = delete;
   ~SendAwaiterBase();
 
@@ -81,6 +86,8 @@ class SendAwaiterBase {
   absl::StatusOr<size_t> TakeResult();
 
  private:
+  void OnCancel() override;
+
   SendOperation* operation_;
 };
 
@@ -132,8 +139,9 @@ class Stream {
 
   // `co_await` gives the next fragment, in order; an empty one at the end of the
   // stream, again and again. Errors come after the last byte that arrived before
-  // them and stay: ECONNRESET, ETIMEDOUT, ...; CANCELLED if the stream is closed
-  // or its runtime ends meanwhile; RESOURCE_EXHAUSTED (ENOMEM) if for a long time
+  // them and stay: ECONNRESET, ETIMEDOUT, ...; CANCELLED if the stream is closed,
+  // its runtime ends, or the task is cancelled (TaskGroup, WithTimeout, ...), which
+  // takes nothing: what has arrived is for the next Receive(); RESOURCE_EXHAUSTED (ENOMEM) if for a long time
   // no piece of the region was free to copy to. Does not allocate.
   [[nodiscard]] internal::ReceiveAwaiter Receive() { return internal::ReceiveAwaiter(state_); }
 
@@ -145,7 +153,7 @@ class Stream {
   // ECONNRESET, ...; CANCELLED as above. The bytes are copied.
   [[nodiscard]] internal::SendAwaiter Send(std::span<const std::byte> bytes);
 
-  // As Send(), but all of `bytes`. On an error some may have been sent.
+  // As Send(), but all of `bytes`. On an error, CANCELLED included, some may have been sent.
   [[nodiscard]] internal::SendAllAwaiter SendAll(std::span<const std::byte> bytes);
 
   // Sends all of the buffer or chain out of the memory it lies in (SEND_ZC) and

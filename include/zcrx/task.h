@@ -22,6 +22,7 @@
 #include <optional>
 #include <utility>
 
+#include "zcrx/internal/context.h"
 #include "zcrx/internal/recycler.h"
 
 namespace zcrx::inline v0 {
@@ -31,12 +32,32 @@ class Task;
 
 namespace internal {
 
-// What the promises of all tasks share: recycled frames and the way back.
-class TaskPromiseBase {
+// What the promises of all coroutines of ours share: recycled frames, and the context, which passes on to all
+// that they await.
+class PromiseBase {
  public:
   static void* operator new(size_t bytes) { return RecycledStorage(bytes); }
   static void operator delete(void* frame, size_t bytes) { RecycleStorage(frame, bytes); }
 
+  template <typename Awaitable>
+  auto await_transform(Awaitable&& awaitable) {
+    if constexpr (BindsContext<Awaitable>) awaitable.BindContext(context_);
+    return AwaiterOf(std::forward<Awaitable>(awaitable));
+  }
+
+  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
+
+  void set_context(Context* context) {
+    if (context_ == nullptr) context_ = context;
+  }
+
+ private:
+  Context* context_ = nullptr;
+};
+
+// What the promises of all tasks share: the way back.
+class TaskPromiseBase : public PromiseBase {
+ public:
   std::suspend_always initial_suspend() noexcept { return {}; }
 
   auto final_suspend() noexcept {
@@ -48,8 +69,6 @@ class TaskPromiseBase {
     };
     return ResumeContinuation{continuation_};
   }
-
-  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
 
   void set_continuation(std::coroutine_handle<> continuation) { continuation_ = continuation; }
 
@@ -101,6 +120,9 @@ class [[nodiscard]] Task {
   ~Task() {
     if (coroutine_) coroutine_.destroy();
   }
+
+  // Internal.
+  void BindContext(internal::Context* context) { coroutine_.promise().set_context(context); }
 
   // Runs the task and gives its result. Await a task once.
   auto operator co_await() && noexcept {

@@ -8,13 +8,17 @@
 #include "zcrx/address.h"          // IWYU pragma: export
 #include "zcrx/buffer.h"           // IWYU pragma: export
 #include "zcrx/buffer_chain.h"     // IWYU pragma: export
+#include "zcrx/cancel.h"           // IWYU pragma: export
 #include "zcrx/features.h"         // IWYU pragma: export
 #include "zcrx/interface_queue.h"  // IWYU pragma: export
 #include "zcrx/listener.h"         // IWYU pragma: export
+#include "zcrx/race.h"             // IWYU pragma: export
 #include "zcrx/runtime.h"          // IWYU pragma: export
 #include "zcrx/status.h"           // IWYU pragma: export
 #include "zcrx/stream.h"           // IWYU pragma: export
 #include "zcrx/task.h"             // IWYU pragma: export
+#include "zcrx/task_group.h"       // IWYU pragma: export
+#include "zcrx/timer.h"            // IWYU pragma: export
 #include "zcrx/version.h"          // IWYU pragma: export
 
 #endif  // ZCRX_ZCRX_H_

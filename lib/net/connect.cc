@@ -17,14 +17,15 @@ namespace zcrx::inline v0 {
 namespace {
 
 // Awaits one IORING_OP_CONNECT; gives 0 or the errno.
-class ConnectAwaiter final : public internal::CompletionHandler {
+class ConnectAwaiter final : public internal::CompletionHandler, public internal::CancellableAwaiter {
  public:
   ConnectAwaiter(internal::RuntimeCore& runtime, int fd, const SocketAddress& address)
       : runtime_(runtime), fd_(fd), address_(address) {}
 
-  bool await_ready() const { return false; }
+  bool await_ready() const { return cancelled(); }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
+    StartWaiting();
     io_uring_sqe* entry = runtime_.ring().Prepare(this);
     entry->opcode = IORING_OP_CONNECT;
     entry->fd = fd_;
@@ -34,16 +35,19 @@ class ConnectAwaiter final : public internal::CompletionHandler {
   int await_resume() const { return error_; }
 
   void OnCompletion(const internal::Completion& completion) override {
+    StopWaiting();
     error_ = -completion.res;
     runtime_.Schedule(waiter_);
   }
 
  private:
+  void OnCancel() override { runtime_.ring().PrepareCancel(this); }
+
   internal::RuntimeCore& runtime_;
   const int fd_;
   const SocketAddress& address_;
   std::coroutine_handle<> waiter_;
-  int error_ = 0;
+  int error_ = ECANCELED;
 };
 
 }  // namespace

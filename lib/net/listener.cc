@@ -39,6 +39,11 @@ class ListenerState final : public CompletionHandler, public RuntimeResource {
     if (!armed_) Arm();
   }
 
+  // Lets the waiter, if there is one, go on.
+  void Wake() {
+    if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+  }
+
   absl::StatusOr<Stream> Take() {
     if (!accepted_.empty()) {
       const int fd = accepted_.front();
@@ -57,7 +62,7 @@ class ListenerState final : public CompletionHandler, public RuntimeResource {
       // The rest is for the next Accept() to tell.
       error_ = -completion.res;
     }
-    if (waiter_ && HasSomething()) runtime_->Schedule(std::exchange(waiter_, nullptr));
+    if (HasSomething()) Wake();
     if (completion.more()) return;
     armed_ = false;
     if (waiter_) Arm();
@@ -69,7 +74,7 @@ class ListenerState final : public CompletionHandler, public RuntimeResource {
     if (!std::exchange(open_, false)) return;
     for (const int fd : accepted_) close(fd);
     accepted_.clear();
-    if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+    Wake();
     if (armed_) runtime_->ring().PrepareCancel(this);
     CloseSocketIfUnused();
   }
@@ -131,20 +136,29 @@ class ListenerState final : public CompletionHandler, public RuntimeResource {
 };
 
 bool AcceptAwaiter::await_ready() {
-  if (listener_ == nullptr) return true;
-  busy_ = !listener_->StartAccepting();
-  return busy_ || listener_->HasSomething();
+  if (listener_ == nullptr) {
+    refused_ = ErrnoStatus(ECANCELED, "accept: the listener is closed");
+  } else if (cancelled()) {
+    refused_ = ErrnoStatus(ECANCELED, "accept");
+  } else if (!listener_->StartAccepting()) {
+    refused_ = absl::FailedPreconditionError("accept: another task is accepting already");
+  }
+  return !refused_.ok() || listener_->HasSomething();
 }
 
 void AcceptAwaiter::await_suspend(std::coroutine_handle<> waiter) {
   suspended_ = true;
+  StartWaiting();
   listener_->WaitForSomething(waiter);
 }
 
+void AcceptAwaiter::OnCancel() { listener_->Wake(); }
+
 absl::StatusOr<Stream> AcceptAwaiter::await_resume() {
-  if (listener_ == nullptr) return ErrnoStatus(ECANCELED, "accept: the listener is closed");
-  if (busy_) return absl::FailedPreconditionError("accept: another task is accepting already");
-  absl::StatusOr<Stream> stream = listener_->Take();
+  if (!refused_.ok()) return refused_;
+  StopWaiting();
+  // Cancelled is cancelled, whoever has connected meanwhile: that one is for the next Accept().
+  absl::StatusOr<Stream> stream = cancelled() ? ErrnoStatus(ECANCELED, "accept") : listener_->Take();
   listener_->StopAccepting();
   if (suspended_) listener_->Unref();
   return stream;

@@ -40,8 +40,10 @@ SendOperation* SendOperation::OfChain(StreamState* stream, BufferChain chain) {
   return operation;
 }
 
-bool SendOperation::Start() {
-  if (stream_ == nullptr || !stream_->open()) {
+bool SendOperation::Start(bool cancelled) {
+  if (cancelled) {
+    Finish(ErrnoStatus(ECANCELED, "send"));
+  } else if (stream_ == nullptr || !stream_->open()) {
     Finish(ErrnoStatus(ECANCELED, "send: the stream is closed"));
   } else if (stream_->sending() != nullptr) {
     Finish(
@@ -113,7 +115,7 @@ void SendOperation::OnResult(int result) {
   if (sent_ == size_ || (extent_ == Extent::kSome && sent_ > 0)) {
     Finish(absl::OkStatus());
   } else if (cancelled_) {
-    Finish(ErrnoStatus(ECANCELED, "send: the stream was closed"));
+    Finish(ErrnoStatus(ECANCELED, "send"));
   } else {
     Submit();
   }
@@ -132,6 +134,7 @@ absl::StatusOr<size_t> SendOperation::Result() const {
 }
 
 void SendOperation::Cancel() {
+  if (finished_) return;
   cancelled_ = true;
   stream_->runtime()->ring().PrepareCancel(this);
 }

@@ -36,8 +36,8 @@ class SendOperation final : public CompletionHandler {
   static void* operator new(size_t bytes) { return RecycledStorage(bytes); }
   static void operator delete(void* storage, size_t bytes) { RecycleStorage(storage, bytes); }
 
-  // False if it is over already: nothing to send, or an error.
-  bool Start();
+  // False if it is over already: nothing to send, or an error, of which `cancelled` is one.
+  bool Start(bool cancelled);
   void Wait(std::coroutine_handle<> waiter) { waiter_ = waiter; }
   // The bytes sent, or the error. Once it is over.
   absl::StatusOr<size_t> Result() const;

@@ -19,6 +19,10 @@ bool ReceiveAwaiterBase::await_ready() {
     refused_ = ErrnoStatus(ECANCELED, "receive: the stream is closed");
     return true;
   }
+  if (cancelled()) {
+    refused_ = ErrnoStatus(ECANCELED, "receive");
+    return true;
+  }
   if (!stream_->StartReceiving()) {
     refused_ = absl::FailedPreconditionError("receive: another task is receiving from the stream already");
     return true;
@@ -28,13 +32,18 @@ bool ReceiveAwaiterBase::await_ready() {
 
 void ReceiveAwaiterBase::await_suspend(std::coroutine_handle<> waiter) {
   suspended_ = true;
+  StartWaiting();
   stream_->WaitForSomething(waiter);
 }
+
+void ReceiveAwaiterBase::OnCancel() { stream_->Wake(); }
 
 template <typename Result>
 Result ReceiveAwaiterBase::Take(Result (StreamState::*take)()) {
   if (!refused_.ok()) return refused_;
-  Result result = (stream_->*take)();
+  StopWaiting();
+  // Cancelled is cancelled, whatever has arrived meanwhile: it stays for the next one.
+  Result result = cancelled() ? ErrnoStatus(ECANCELED, "receive") : (stream_->*take)();
   stream_->StopReceiving();
   if (suspended_) stream_->Unref();
   return result;
@@ -46,9 +55,16 @@ absl::StatusOr<BufferChain> ReceiveAwaiterBase::TakeAll() { return Take(&StreamS
 SendAwaiterBase::~SendAwaiterBase() {
   if (operation_ != nullptr) operation_->Release();
 }
-bool SendAwaiterBase::await_ready() { return !operation_->Start(); }
-void SendAwaiterBase::await_suspend(std::coroutine_handle<> waiter) { operation_->Wait(waiter); }
-absl::StatusOr<size_t> SendAwaiterBase::TakeResult() { return operation_->Result(); }
+bool SendAwaiterBase::await_ready() { return !operation_->Start(cancelled()); }
+void SendAwaiterBase::await_suspend(std::coroutine_handle<> waiter) {
+  StartWaiting();
+  operation_->Wait(waiter);
+}
+void SendAwaiterBase::OnCancel() { operation_->Cancel(); }
+absl::StatusOr<size_t> SendAwaiterBase::TakeResult() {
+  StopWaiting();
+  return operation_->Result();
+}
 
 }  // namespace internal
 

@@ -60,7 +60,7 @@ absl::StatusOr<BufferChain> StreamState::TakeAll() {
 
 void StreamState::OnBytes(RecordQueue& fragments) {
   inbox_.Append(fragments);
-  if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+  Wake();
 }
 
 void StreamState::OnEnd(const absl::Status& status) {
@@ -71,7 +71,7 @@ void StreamState::OnEnd(const absl::Status& status) {
 void StreamState::End(const absl::Status& status) {
   // The first end counts: what comes after Close() was caused by it.
   if (!std::exchange(ended_, true)) end_ = status;
-  if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+  Wake();
 }
 
 void StreamState::Close() {
@@ -81,7 +81,7 @@ void StreamState::Close() {
   // What was received before is gone with the inbox; from now on there is but this.
   ended_ = true;
   end_ = ErrnoStatus(ECANCELED, "the stream was closed");
-  if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+  Wake();
   if (runtime_ != nullptr) {
     if (receive_.active()) runtime_->receive_path().Cancel(receive_);
     if (sending_ != nullptr) sending_->Cancel();

@@ -6,6 +6,7 @@
 #define ZCRX_LIB_NET_STREAM_STATE_H_
 
 #include <coroutine>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -35,6 +36,10 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   bool StartReceiving();
   bool HasSomething() const { return !inbox_.empty() || ended_; }
   void WaitForSomething(std::coroutine_handle<> waiter);
+  // Lets the waiter, if there is one, go on.
+  void Wake() {
+    if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+  }
   absl::StatusOr<Buffer> TakeOne();
   absl::StatusOr<BufferChain> TakeAll();
   void StopReceiving() { receiving_ = false; }

@@ -2,9 +2,11 @@
 #include "lib/ring/ring.h"
 
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 
 #include "zcrx/status.h"
@@ -13,7 +15,9 @@ namespace zcrx::inline v0::internal {
 
 absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const RingOptions& options) {
   io_uring_params params = {};
-  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
+  // TASKRUN_FLAG: the kernel says in the ring when it has deferred work, see StartNotifying().
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                 IORING_SETUP_CQSIZE;
   if (options.wide_completions) params.flags |= IORING_SETUP_CQE32;
   params.cq_entries = options.completion_entries;
 
@@ -46,11 +50,43 @@ absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const RingOptions& options) {
                                         .entries = ring->ring_.cq.cqes,
                                         .size = params.cq_entries,
                                         .wide = options.wide_completions});
+  if (absl::Status notifying = ring->OpenNotification(); !notifying.ok()) return notifying;
   return ring;
 }
 
 Ring::~Ring() {
   if (ring_.ring_fd >= 0) io_uring_queue_exit(&ring_);
+  if (notification_fd_ >= 0) close(notification_fd_);
+}
+
+// Not the ring's own descriptor: with DEFER_TASKRUN kernels (seen on 6.18.44) do not wake those who poll it
+// when work is deferred, only once somebody has made it done. An eventfd they do signal.
+absl::Status Ring::OpenNotification() {
+  notification_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (notification_fd_ < 0) return ErrnoStatus(errno, "eventfd");
+  StopNotifying();
+  const int result = io_uring_register_eventfd(&ring_, notification_fd_);
+  return result < 0 ? ErrnoStatus(-result, "registering an eventfd with the io_uring") : absl::OkStatus();
+}
+
+void Ring::StartNotifying(bool now) {
+  io_uring_cq_eventfd_toggle(&ring_, true);
+  // Either the kernel, which sets its flag before it looks at ours, sees that we want to be told, or we see
+  // the flag here.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!now && (std::atomic_ref(*ring_.sq.kflags).load(std::memory_order_relaxed) & IORING_SQ_TASKRUN) == 0)
+    return;
+  const uint64_t one = 1;
+  // Fails only if it is readable as can be.
+  [[maybe_unused]] const ssize_t written = write(notification_fd_, &one, sizeof(one));
+}
+
+void Ring::StopNotifying() {
+  // Fails only before 5.8, which Create() has refused.
+  io_uring_cq_eventfd_toggle(&ring_, false);
+  uint64_t count;
+  // EAGAIN: nothing was told.
+  [[maybe_unused]] const ssize_t bytes = read(notification_fd_, &count, sizeof(count));
 }
 
 io_uring_sqe* Ring::Prepare(CompletionHandler* handler) {

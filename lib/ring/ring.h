@@ -66,13 +66,21 @@ class Ring {
   bool has_prepared() const { return io_uring_sq_ready(&ring_) > 0; }
   // Times the completion queue had overflowed.
   uint64_t overflows() const { return overflows_; }
-  // Readable while there are completions or deferred work.
-  int fd() const { return ring_.ring_fd; }
+
+  // For loops that are not ours: becomes readable when, after StartNotifying() and
+  // before StopNotifying(), there is something to do.
+  int notification_fd() const { return notification_fd_; }
+  // From now on the kernel is to tell. `now`: it is readable at once.
+  void StartNotifying(bool now);
+  // Forgets what was told.
+  void StopNotifying();
 
  private:
   Ring() = default;
+  absl::Status OpenNotification();
 
   io_uring ring_ = {};
+  int notification_fd_ = -1;
   CompletionQueue completions_;
   uint64_t in_flight_ = 0;
   uint64_t overflows_ = 0;

@@ -28,7 +28,7 @@ Runtime::~Runtime() = default;
 void Runtime::Spawn(Task<void> task) { core_->Spawn(std::move(task)); }
 absl::Status Runtime::Run() { return core_->Run(); }
 absl::Status Runtime::RunOnce(std::chrono::nanoseconds max_wait) { return core_->RunOnce(max_wait); }
-int Runtime::event_fd() const { return core_->ring().fd(); }
+int Runtime::event_fd() const { return core_->event_fd(); }
 void Runtime::Post(std::function<void()> function) { core_->Post(std::move(function)); }
 void Runtime::Stop() { core_->Stop(); }
 size_t Runtime::task_count() const { return core_->task_count(); }

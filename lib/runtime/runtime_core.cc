@@ -2,13 +2,18 @@
 #include "lib/runtime/runtime_core.h"
 
 #include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "lib/ifq/interface_queue.h"
 #include "lib/receive/copy_path.h"
 #include "lib/receive/zero_copy_path.h"
+#include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
 namespace {
@@ -19,39 +24,6 @@ constexpr std::chrono::nanoseconds kForever = std::chrono::hours(1);
 constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
 
 }  // namespace
-
-// --- Spawned tasks -------------------------------------------------------------
-
-struct RuntimeCore::RootTask::promise_type {
-  // Coroutine parameters are handed to the promise's constructor, too.
-  promise_type(RuntimeCore& runtime, const Task<void>&) : core(runtime), next(runtime.roots_) {
-    if (next != nullptr) next->previous = this;
-    core.roots_ = this;
-    ++core.task_count_;
-    core.Schedule(std::coroutine_handle<promise_type>::from_promise(*this));
-  }
-  ~promise_type() {
-    (previous != nullptr ? previous->next : core.roots_) = next;
-    if (next != nullptr) next->previous = previous;
-    --core.task_count_;
-  }
-  static void* operator new(size_t bytes) { return RecycledStorage(bytes); }
-  static void operator delete(void* frame, size_t bytes) { RecycleStorage(frame, bytes); }
-
-  RootTask get_return_object() { return {}; }
-  std::suspend_always initial_suspend() noexcept { return {}; }
-  std::suspend_never final_suspend() noexcept { return {}; }  // destroys the frame
-  void return_void() {}
-  [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
-
-  RuntimeCore& core;
-  promise_type* previous = nullptr;
-  promise_type* next;
-};
-
-RuntimeCore::RootTask RuntimeCore::RunRoot(RuntimeCore&, Task<void> task) { co_await std::move(task); }
-
-void RuntimeCore::Spawn(Task<void> task) { RunRoot(*this, std::move(task)); }
 
 // --- Creation --------------------------------------------------------------------
 
@@ -73,12 +45,20 @@ absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOp
   std::unique_ptr<RuntimeCore> core(
       new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
   if (absl::Status opened = core->OpenReceivePath(options); !opened.ok()) return opened;
+  if (absl::Status opened = core->OpenEventFd(); !opened.ok()) return opened;
   core->waker_poll_.Arm();
+  core->ring_->StartNotifying(/*now=*/true);
   return core;
 }
 
 RuntimeCore::RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, std::shared_ptr<Waker> waker)
-    : features_(std::move(features)), ring_(std::move(ring)), waker_(std::move(waker)), waker_poll_(*this) {}
+    : features_(std::move(features)),
+      ring_(std::move(ring)),
+      waker_(std::move(waker)),
+      waker_poll_(*this),
+      timer_poll_(*this),
+      context_(this, nullptr),
+      tasks_(context_) {}
 
 absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   absl::Status zero_copy;
@@ -115,32 +95,56 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   return absl::OkStatus();
 }
 
+// What the ring tells, and what the waker does: that comes to the ring as well, but when an eventfd makes
+// another one readable the kernel puts the second off until an RCU grace period has passed.
+absl::Status RuntimeCore::OpenEventFd() {
+  event_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event readable = {};
+  readable.events = EPOLLIN;
+  if (event_fd_ < 0 || epoll_ctl(event_fd_, EPOLL_CTL_ADD, ring_->notification_fd(), &readable) != 0 ||
+      epoll_ctl(event_fd_, EPOLL_CTL_ADD, waker_->fd(), &readable) != 0) {
+    return ErrnoStatus(errno, "epoll");
+  }
+  return absl::OkStatus();
+}
+
 // --- The loop ----------------------------------------------------------------------
 
 absl::Status RuntimeCore::Run() {
-  while (task_count_ > 0 && !stop_.exchange(false, std::memory_order_acquire)) {
+  ring_->StopNotifying();
+  while (task_count() > 0 && !stop_.exchange(false, std::memory_order_acquire)) {
     if (absl::Status turned = Turn(kForever, /*need_tasks=*/true); !turned.ok()) return turned;
   }
   return absl::OkStatus();
 }
 
 absl::Status RuntimeCore::RunOnce(std::chrono::nanoseconds max_wait) {
+  ring_->StopNotifying();
   absl::Status turned = Turn(max_wait);
   // What the first turn made ready runs now, and what it prepared is submitted now:
   // the caller may go and wait elsewhere.
+  timer_poll_.Cover(timers_.next());
   if (turned.ok()) turned = Turn(std::chrono::nanoseconds::zero());
-  if (!ready_.empty() || ring_->has_prepared() || !receive_path_->PrepareToSleep()) waker_->Wake();
+  // Asks to be woken by returns of other threads, so it must not be left out.
+  const bool may_sleep = receive_path_->PrepareToSleep();
+  ring_->StartNotifying(!may_sleep || !ready_.empty() || ring_->has_prepared() ||
+                        !timer_poll_.Covers(timers_.next()));
   return turned;
 }
 
 absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_tasks) {
   ++turns_;
   RunPosted();
+  if (!timers_.empty()) timers_.Fire(Timer::Clock::now());
   RunReady();
   receive_path_->Flush();
   const bool idle =
-      ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count_ == 0);
-  if (!idle || !receive_path_->PrepareToSleep()) max_wait = std::chrono::nanoseconds::zero();
+      ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count() == 0);
+  if (!idle || !receive_path_->PrepareToSleep()) {
+    max_wait = std::chrono::nanoseconds::zero();
+  } else if (!timers_.empty() && max_wait > std::chrono::nanoseconds::zero()) {
+    max_wait = std::min<std::chrono::nanoseconds>(max_wait, timers_.next() - Timer::Clock::now());
+  }
   absl::Status entered = ring_->SubmitAndWait(max_wait);
   completions_ += ring_->DispatchCompletions();
   return entered;
@@ -194,6 +198,30 @@ void RuntimeCore::WakerPoll::OnCompletion(const Completion& completion) {
   if (!completion.more() && !core_.shutting_down_) Arm();
 }
 
+void RuntimeCore::TimerPoll::Cover(Timer::Clock::time_point time) {
+  if (Covers(time)) return;
+  const bool armed = armed_for_ != Timer::Clock::time_point::max();
+  armed_for_ = time;
+  kernel_time_ = ToTimespec(time.time_since_epoch());
+  // An armed one is moved; if it happens meanwhile (ENOENT) its completion is on the way, and that is early
+  // enough.
+  io_uring_sqe* entry = core_.ring_->Prepare(armed ? nullptr : this);
+  entry->fd = -1;
+  if (armed) {
+    entry->opcode = IORING_OP_TIMEOUT_REMOVE;
+    entry->addr = reinterpret_cast<uint64_t>(static_cast<CompletionHandler*>(this));
+    entry->addr2 = reinterpret_cast<uint64_t>(&kernel_time_);
+    entry->timeout_flags = IORING_TIMEOUT_UPDATE | IORING_TIMEOUT_ABS;
+  } else {
+    entry->opcode = IORING_OP_TIMEOUT;
+    entry->addr = reinterpret_cast<uint64_t>(&kernel_time_);
+    entry->len = 1;
+    entry->timeout_flags = IORING_TIMEOUT_ABS;
+  }
+}
+
+void RuntimeCore::TimerPoll::OnCompletion(const Completion&) { armed_for_ = Timer::Clock::time_point::max(); }
+
 RuntimeStats RuntimeCore::stats() const {
   RuntimeStats stats;
   stats.turns = turns_;
@@ -218,13 +246,17 @@ void RuntimeCore::Detach(RuntimeResource* resource) {
   resource->previous_ = resource->next_ = nullptr;
 }
 
-RuntimeCore::~RuntimeCore() { End(); }
+RuntimeCore::~RuntimeCore() {
+  End();
+  if (event_fd_ >= 0) close(event_fd_);
+}
 
 void RuntimeCore::End() {
   if (shutting_down_) return;
   if (receive_path_ != nullptr) Shutdown();
-  // Tasks that wait for something that is not ours. None of them is in the middle of an operation.
-  while (roots_ != nullptr) std::coroutine_handle<RootTask::promise_type>::from_promise(*roots_).destroy();
+  operations_ended_ = true;
+  // Those that wait for something that is not ours.
+  tasks_.DestroyAll();
   while (resources_ != nullptr) {
     RuntimeResource* resource = resources_;
     Detach(resource);
@@ -236,6 +268,7 @@ void RuntimeCore::End() {
 
 void RuntimeCore::Shutdown() {
   shutting_down_ = true;
+  context_.Cancel();
   const auto overdue = std::chrono::steady_clock::now() + kShutdownGrace;
   bool dropped = false;
   while (true) {

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +19,9 @@
 #include "lib/receive/receive_path.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
+#include "lib/runtime/task_list.h"
+#include "lib/runtime/timer_queue.h"
+#include "zcrx/internal/context.h"
 #include "zcrx/runtime.h"
 #include "zcrx/task.h"
 
@@ -55,6 +59,10 @@ class RuntimeCore {
   const ReceivePathInfo& receive_path_info() const { return receive_path_info_; }
   const KernelFeatures& features() const { return features_; }
 
+  // What all tasks of the runtime are cancelled with.
+  Context& context() { return context_; }
+  TimerQueue& timers() { return timers_; }
+
   // Resumes `coroutine` at the next turn.
   void Schedule(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
 
@@ -63,25 +71,23 @@ class RuntimeCore {
 
   // True once the runtime ends: operations must not be started.
   bool shutting_down() const { return shutting_down_; }
+  // True once nothing is in flight any more, for ever: tasks may be destroyed.
+  bool operations_ended() const { return operations_ended_; }
 
-  void Spawn(Task<void> task);
+  void Spawn(Task<void> task) { tasks_.Spawn(std::move(task)); }
   absl::Status Run();
   absl::Status RunOnce(std::chrono::nanoseconds max_wait);
   void Post(std::function<void()> function);
   void Stop();
-  size_t task_count() const { return task_count_; }
+  // Readable when RunOnce() has something to do.
+  int event_fd() const { return event_fd_; }
+  size_t task_count() const { return tasks_.size(); }
   RuntimeStats stats() const;
 
   // What the destructor does, while the tasks can still reach this by their Runtime. Once is enough.
   void End();
 
  private:
-  // A spawned task: owns itself, and is in a list, so that it can be destroyed with the runtime.
-  struct RootTask {
-    struct promise_type;
-  };
-  static RootTask RunRoot(RuntimeCore& core, Task<void> task);
-
   // Keeps the ring listening to the waker.
   class WakerPoll final : public CompletionHandler {
    public:
@@ -93,8 +99,24 @@ class RuntimeCore {
     RuntimeCore& core_;
   };
 
+  // Makes the ring's descriptor readable when the earliest timer is due, for loops that are not ours.
+  class TimerPoll final : public CompletionHandler {
+   public:
+    explicit TimerPoll(RuntimeCore& core) : core_(core) {}
+    // Sees to it that the descriptor is readable at `time`, or earlier.
+    void Cover(Timer::Clock::time_point time);
+    bool Covers(Timer::Clock::time_point time) const { return time >= armed_for_; }
+    void OnCompletion(const Completion& completion) override;
+
+   private:
+    RuntimeCore& core_;
+    Timer::Clock::time_point armed_for_ = Timer::Clock::time_point::max();  // the end of time: not armed
+    __kernel_timespec kernel_time_ = {};
+  };
+
   RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, std::shared_ptr<Waker> waker);
   absl::Status OpenReceivePath(const RuntimeOptions& options);
+  absl::Status OpenEventFd();
 
   // Blocks only if nothing is ready, and, with `need_tasks`, if there are tasks.
   absl::Status Turn(std::chrono::nanoseconds max_wait, bool need_tasks = false);
@@ -106,15 +128,19 @@ class RuntimeCore {
   std::unique_ptr<Ring> ring_;
   const std::shared_ptr<Waker> waker_;
   WakerPoll waker_poll_;
+  int event_fd_ = -1;
+  TimerQueue timers_;
+  TimerPoll timer_poll_;
   std::unique_ptr<ReceivePath> receive_path_;
   ReceivePathInfo receive_path_info_;
 
   std::vector<std::coroutine_handle<>> ready_;
   std::vector<std::coroutine_handle<>> running_;  // storage for RunReady(), kept
-  RootTask::promise_type* roots_ = nullptr;
-  size_t task_count_ = 0;
+  Context context_;
+  TaskList tasks_;
   RuntimeResource* resources_ = nullptr;
   bool shutting_down_ = false;
+  bool operations_ended_ = false;
   uint64_t turns_ = 0;
   uint64_t completions_ = 0;
 
