@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <set>
 #include <utility>
 
@@ -121,6 +122,23 @@ std::vector<PagePool> ProviderPools() {
   std::vector<PagePool> pools;
   InNamespace("a", [&] { pools = AskForProviderPools(); });
   return pools;
+}
+
+// /proc/meminfo has no line for them; /proc/vmstat counts both ways, per CPU, until told to add it up.
+int64_t PinnedPages() {
+  std::ofstream("/proc/sys/vm/stat_refresh") << 1 << std::flush;
+  std::ifstream counts("/proc/vmstat");
+  int64_t pinned = 0;
+  int found = 0;
+  std::string name;
+  int64_t count = 0;
+  while (counts >> name >> count) {
+    if (name != "nr_foll_pin_acquired" && name != "nr_foll_pin_released") continue;
+    pinned += name == "nr_foll_pin_acquired" ? count : -count;
+    ++found;
+  }
+  EXPECT_EQ(found, 2) << "/proc/vmstat does not tell of pinned pages";
+  return pinned;
 }
 
 // --- Sender ------------------------------------------------------------------

@@ -38,6 +38,9 @@ struct PagePool {
 };
 std::vector<PagePool> ProviderPools();
 
+// Pages of user memory that the kernel holds for devices and io_uring: a region among them.
+int64_t PinnedPages();
+
 // A connection from namespace `b` on which a thread sends Content from 0 on: `bytes` of it, then nothing.
 // Resets the connection at its end.
 class Sender {

@@ -101,6 +101,7 @@ class LifetimeTeardownTest : public testing::TestWithParam<std::tuple<End, State
   const State state_ = std::get<1>(GetParam());
   std::unique_ptr<Sender> sender_;
   milliseconds longest_{0};
+  int64_t pinned_before_ = 0;
 };
 
 // Receives with nothing else going on: every byte right, and none of them copied.
@@ -266,6 +267,7 @@ void LifetimeTeardownTest::Round() {
   EnterState(holder);
   if (HasFailure()) return;
   EXPECT_TRUE(QueueIsBound());
+  EXPECT_GT(PinnedPages(), pinned_before_);
   const uint32_t pool = NewestPool();
   EXPECT_GT(pool, 0u);
   Act(holder, pool);
@@ -277,6 +279,8 @@ void LifetimeTeardownTest::Round() {
 
 TEST_P(LifetimeTeardownTest, LeavesNothing) {
   const uint64_t rounds = Parameter("ZCRX_ROUNDS", 2);
+  WaitFor("no page pool of earlier tests", [] { return ProviderPools().empty(); });
+  pinned_before_ = PinnedPages();
   for (uint64_t round = 0; round < rounds && !HasFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     Round();
@@ -286,6 +290,7 @@ TEST_P(LifetimeTeardownTest, LeavesNothing) {
     Shell(Script("remake_nic.sh"));  // for the tests that follow
     return;
   }
+  WaitFor("no page of a region is pinned", [&] { return PinnedPages() <= pinned_before_; });
   Holder last;
   // No region of those before is locked any more.
   ASSERT_TRUE(last.Start(1.5));
