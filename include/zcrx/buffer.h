@@ -21,6 +21,8 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/strings/cord.h"
+
 namespace zcrx::inline v0 {
 
 namespace internal {
@@ -66,6 +68,10 @@ class Buffer {
 
   // The bytes on the heap, independent of the region and of its lifetime. Allocates.
   Buffer Copy() const;
+
+  // The bytes without a copy; the piece goes back when the last Cord that refers to it ends, on whatever
+  // thread. The buffer is empty afterwards. Allocates; pays off from a few hundred bytes on.
+  absl::Cord ToCord() &&;
 
   // Gives the piece back now; the buffer is empty afterwards. Never blocks.
   void Reset() {

@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A BufferChain is an ordered list of buffers: what one ReceiveBatch() found
-// ready, or what is to be sent in one go.
+// ready, what a parser has collected, or what is to be sent in one go.
 //
-//   absl::StatusOr<zcrx::BufferChain> data = co_await stream.ReceiveBatch();
-//   if (!data.ok() || data->empty()) co_return;
-//   for (const zcrx::Buffer& piece : *data) checksum.Add(piece.bytes());
-//   absl::Status sent = co_await stream.SendAll(*std::move(data));
+//   zcrx::BufferChain input;
+//   while (true) {
+//     const size_t end = input.Find("\n");
+//     if (end == zcrx::BufferChain::kNotFound) {
+//       absl::StatusOr<zcrx::BufferChain> more = co_await stream.ReceiveBatch();
+//       if (!more.ok() || more->empty()) co_return;
+//       input.Append(*std::move(more));
+//       continue;
+//     }
+//     co_await Handle(input.Split(end + 1));   // one line, in place
+//   }
 #ifndef ZCRX_BUFFER_CHAIN_H_
 #define ZCRX_BUFFER_CHAIN_H_
 
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "zcrx/buffer.h"
 #include "zcrx/internal/recycler.h"
 
@@ -53,8 +64,33 @@ class BufferChain {
   // Takes the first buffer out; an empty one if there is none.
   Buffer PopFront();
 
-  // Copies as many of the first bytes as fit into `out`; returns how many. The chain is unchanged.
-  size_t CopyTo(std::span<std::byte> out) const;
+  // Takes the first `count` bytes out, or all if there are fewer. Nothing is copied: a buffer that is cut
+  // is shared between both chains.
+  BufferChain Split(size_t count);
+
+  // Drops the first `count` bytes, or all if there are fewer; buffers that have none left go back.
+  void Drop(size_t count) { Split(count); }
+
+  static constexpr size_t kNotFound = static_cast<size_t>(-1);
+  // Where `pattern` begins first, at `from` or later; kNotFound if it does not. It may be spread over
+  // buffers. An empty one begins everywhere. To go on after more bytes have come, search from
+  // size() - pattern.size() + 1 of before.
+  size_t Find(std::string_view pattern, size_t from = 0) const;
+
+  // The first bytes, as many as `scratch` is long, or all if there are fewer: in place if they lie in one
+  // buffer, else copied to `scratch`. For headers.
+  std::span<const std::byte> Peek(std::span<std::byte> scratch) const;
+
+  // Copies as many of the bytes from `offset` on as fit into `out`; returns how many. The chain is unchanged.
+  size_t CopyTo(std::span<std::byte> out, size_t offset = 0) const;
+
+  // Describes the bytes from `offset` on, as far as `out` suffices; returns how many entries that took.
+  // Valid as long as the buffers are in the chain. For writev(2) and its like.
+  size_t ToIovecs(std::span<iovec> out, size_t offset = 0) const;
+
+  // All bytes without a copy; the buffers go back when the last Cord that refers to them ends, on whatever
+  // thread. The chain is empty afterwards.
+  absl::Cord ToCord() &&;
 
   // Bytes in all buffers.
   size_t size() const { return size_; }
@@ -66,6 +102,13 @@ class BufferChain {
   const_iterator end() const { return buffers_.end(); }
 
  private:
+  struct Position {
+    const_iterator buffer;
+    size_t offset;  // in the buffer
+  };
+  Position At(size_t offset) const;
+  bool StartsWith(Position position, std::string_view pattern) const;
+
   Storage buffers_;
   size_t first_ = 0;  // those before it have been popped
   size_t size_ = 0;

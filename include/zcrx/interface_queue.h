@@ -82,8 +82,9 @@ struct InterfaceQueueStats {
   uint64_t buffers_returned = 0;      // of these, given back
   uint64_t refill_lag = 0;            // entries of the refill ring that the kernel has not taken yet
   uint64_t refill_overflow_peak = 0;  // most returns that ever waited because the refill ring was full
-  // What the kernel counts as copied into the region (Linux >= 7.2; absent before). It does not count bytes
-  // that arrived in the linear part of a packet. RuntimeStats::copied_bytes is exact where it can be.
+  // What the kernel counts as copied into the region (Linux >= 7.2 and kernel-patches/linux-6.12; absent
+  // elsewhere). Mainline leaves out bytes that arrived in the linear part of a packet.
+  // RuntimeStats::copied_bytes is exact where it can be.
   std::optional<uint64_t> copied_fragments;
   std::optional<uint64_t> copied_bytes;
 };

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "lib/ifq/buffer_ledger.h"
 
@@ -51,6 +52,14 @@ Buffer Buffer::Copy() const {
   std::memcpy(bytes, data(), size());
   record->references.store(1, std::memory_order_relaxed);
   return {{bytes, size()}, record};
+}
+
+absl::Cord Buffer::ToCord() && {
+  if (empty()) return {};
+  // Abseil may have a string_view of its own.
+  const absl::string_view bytes(text().data(), size());
+  // The Cord owns the function object, and the buffer with it.
+  return absl::MakeCordFromExternal(bytes, [buffer = std::move(*this)] {});
 }
 
 }  // namespace zcrx::inline v0

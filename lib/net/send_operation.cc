@@ -71,19 +71,12 @@ void SendOperation::Submit() {
 }
 
 void SendOperation::FillIovecs() {
-  iovecs_.clear();
-  const auto add = [this](std::span<const std::byte> bytes) {
-    iovecs_.push_back({.iov_base = const_cast<std::byte*>(bytes.data()), .iov_len = bytes.size()});
-  };
   if (chain_.empty()) {
-    add(bytes_.subspan(sent_));
+    const std::span<const std::byte> rest = bytes_.subspan(sent_);
+    iovecs_.assign(1, {.iov_base = const_cast<std::byte*>(rest.data()), .iov_len = rest.size()});
   } else {
-    size_t skip = sent_;
-    for (const Buffer& buffer : chain_) {
-      if (skip < buffer.size()) add(buffer.bytes().subspan(skip));
-      skip -= std::min(skip, buffer.size());
-      if (iovecs_.size() == kMostIovecs) break;
-    }
+    iovecs_.resize(std::min(chain_.buffer_count(), kMostIovecs));
+    iovecs_.resize(chain_.ToIovecs(iovecs_, sent_));
   }
   message_ = {};
   message_.msg_iov = iovecs_.data();

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "lib/ifq/buffer_ledger.h"
 #include "zcrx/buffer_chain.h"
@@ -117,6 +119,129 @@ TEST_F(BufferTest, MovedChainIsEmptyAndUsable) {
   EXPECT_EQ(a.begin()->text(), "y");
   a = {};
   EXPECT_EQ(Returned(), 3u);
+}
+
+TEST_F(BufferTest, CordsKeepTheirPieces) {
+  const std::string text(1000, 'x');  // a Cord copies parts of a few bytes
+  absl::Cord cord = Received(text).ToCord();
+  EXPECT_EQ(cord, text);
+  absl::Cord part = cord.Subcord(100, 800);
+  cord.Clear();
+  EXPECT_EQ(Returned(), 0u);
+  EXPECT_EQ(part, text.substr(100, 800));
+  part.Clear();
+  EXPECT_EQ(Returned(), 1u);
+  EXPECT_TRUE(Buffer().ToCord().empty());
+
+  BufferChain chain;
+  chain.Append(Received("ab"));
+  chain.Append(Received("cd"));
+  cord = std::move(chain).ToCord();
+  EXPECT_TRUE(chain.empty());  // NOLINT(bugprone-use-after-move): that is the point
+  EXPECT_EQ(cord, "abcd");
+  cord.Clear();
+  EXPECT_EQ(Returned(), 2u);
+}
+
+TEST_F(BufferTest, ChainFindsWhatIsSpreadOverBuffers) {
+  BufferChain chain;
+  for (const char* piece : {"GET / HTT", "P/1.1\r", "\n", "\r\r\n\r", "\nbody"})
+    chain.Append(Received(piece));
+  EXPECT_EQ(chain.Find("\r\n"), 14u);
+  EXPECT_EQ(chain.Find("\r\n\r\n"), 17u) << "not at the first of two \\r";
+  EXPECT_EQ(chain.Find("\r\n", 15), 17u);
+  EXPECT_EQ(chain.Find("body"), chain.size() - 4);
+  EXPECT_EQ(chain.Find("bodyguard"), BufferChain::kNotFound);
+  EXPECT_EQ(chain.Find("", 3), 3u);
+  EXPECT_EQ(chain.Find("", chain.size()), chain.size());
+  EXPECT_EQ(chain.Find("G", chain.size() + 1), BufferChain::kNotFound);
+  EXPECT_EQ(BufferChain().Find("x"), BufferChain::kNotFound);
+}
+
+TEST_F(BufferTest, PeekIsInPlaceWhereItCanBe) {
+  BufferChain chain;
+  chain.Append(Received("abcd"));
+  chain.Append(Received("ef"));
+  std::byte scratch[8];
+  EXPECT_EQ(chain.Peek(std::span(scratch, 4)).data(), chain.begin()->data());
+  const std::span<const std::byte> spread = chain.Peek(std::span(scratch, 5));
+  EXPECT_EQ(spread.data(), scratch);
+  EXPECT_EQ(std::memcmp(spread.data(), "abcde", 5), 0);
+  EXPECT_EQ(chain.Peek(scratch).size(), 6u) << "there is no more";
+}
+
+std::string TextOf(const BufferChain& chain) {
+  std::string text(chain.size(), 0);
+  EXPECT_EQ(chain.CopyTo(std::as_writable_bytes(std::span(text))), text.size());
+  return text;
+}
+
+// Against std::string, in random steps.
+TEST_F(BufferTest, ChainBehavesLikeAString) {
+  std::mt19937 random(4);
+  const auto below = [&random](size_t bound) { return static_cast<size_t>(random() % bound); };
+  for (int round = 0; round < 200; ++round) {
+    next_ = 0;
+    BufferChain chain;
+    std::string model;
+    std::vector<BufferChain> kept;  // shares pieces with the chain
+    for (int step = 0; step < 60; ++step) {
+      switch (below(6)) {
+        case 0: {
+          std::string piece(below(5), 0);  // also none
+          for (char& c : piece) c = static_cast<char>('a' + below(2));
+          model += piece;
+          if (!piece.empty()) chain.Append(Received(piece));
+          break;
+        }
+        case 1: {
+          const size_t count = below(model.size() + 3);
+          kept.push_back(chain.Split(count));
+          ASSERT_EQ(TextOf(kept.back()), model.substr(0, count));
+          model.erase(0, std::min(count, model.size()));
+          break;
+        }
+        case 2: {
+          const size_t count = below(3);
+          chain.Drop(count);
+          model.erase(0, std::min(count, model.size()));
+          break;
+        }
+        case 3: {
+          const std::string pattern = std::string(below(3), 'a') + std::string(below(3), 'b');
+          const size_t from = below(model.size() + 2);
+          const size_t expected = model.find(pattern, from);
+          ASSERT_EQ(chain.Find(pattern, from),
+                    expected == std::string::npos ? BufferChain::kNotFound : expected);
+          break;
+        }
+        case 4: {
+          iovec parts[4];
+          const size_t from = below(model.size() + 2);
+          const size_t count = chain.ToIovecs(parts, from);
+          std::string text;
+          for (const iovec& part : std::span(parts, count))
+            text.append(static_cast<const char*>(part.iov_base), part.iov_len);
+          ASSERT_EQ(text, from < model.size() ? model.substr(from, text.size()) : "");
+          ASSERT_TRUE(count == 4 || from + text.size() >= model.size());
+          break;
+        }
+        case 5: {
+          std::string out(below(6), 0);
+          const size_t from = below(model.size() + 2);
+          const size_t copied = chain.CopyTo(std::as_writable_bytes(std::span(out)), from);
+          ASSERT_EQ(out.substr(0, copied), from < model.size() ? model.substr(from, out.size()) : "");
+          break;
+        }
+      }
+      ASSERT_EQ(chain.size(), model.size());
+      ASSERT_EQ(TextOf(chain), model);
+    }
+    chain = BufferChain();
+    kept.clear();
+    Returned();
+    ASSERT_EQ(ledger_->out(), 0u);
+  }
 }
 
 }  // namespace
