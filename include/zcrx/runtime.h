@@ -16,22 +16,47 @@
 #define ZCRX_RUNTIME_H_
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "zcrx/features.h"
 #include "zcrx/interface_queue.h"
+#include "zcrx/internal/context.h"
+#include "zcrx/pressure.h"
 #include "zcrx/task.h"
 
 namespace zcrx::inline v0 {
 
 namespace internal {
 class RuntimeCore;
+
+class PressureAwaiter final : public CancellableAwaiter {
+ public:
+  explicit PressureAwaiter(RuntimeCore& runtime) : runtime_(runtime) {}
+  ~PressureAwaiter();
+  PressureAwaiter(const PressureAwaiter&) = default;
+
+  bool await_ready() const { return cancelled(); }
+  void await_suspend(std::coroutine_handle<> waiter);
+  absl::StatusOr<Pressure> await_resume();
+
+  // The pressure has changed.
+  void Wake();
+
+ private:
+  void OnCancel() override;
+
+  RuntimeCore& runtime_;
+  std::coroutine_handle<> waiter_;
+};
+
 }  // namespace internal
 
 enum class ReceiveMode {
@@ -49,6 +74,8 @@ struct RuntimeOptions {
   std::optional<InterfaceQueueOptions> interface_queue = std::nullopt;
   // The memory of the copy path, at most 32768 pieces; fewer bytes are used if `bytes` gives more.
   PoolOptions copy_pool = {.bytes = 16u << 20, .buffer_bytes = 16384};
+  // What is done when much of the region (or of the copy path's memory) is taken.
+  PressureOptions pressure = {};
   // Entries of the submission queue. It is flushed when full.
   uint32_t submission_entries = 256;
   // Entries of the completion queue: at least the fragments that may arrive in
@@ -83,8 +110,9 @@ struct RuntimeStats {
   std::optional<uint64_t> copied_bytes;
   std::optional<uint64_t> copied_fragments;
   // Receives that the kernel ended, and that were armed again without anybody noticing,
-  uint64_t rearms_no_space = 0;       // as the completion queue or the rbuf ring was full (ENOSPC)
-  uint64_t rearms_no_buffer = 0;      // as no buffer was free to copy into (ENOMEM, ENOBUFS)
+  uint64_t rearms_no_space = 0;   // as the completion queue or the rbuf ring was full (ENOSPC)
+  uint64_t rearms_no_buffer = 0;  // as no buffer was free to copy into (ENOMEM, ENOBUFS)
+  PressureStats pressure;
   uint64_t completion_overflows = 0;  // times the completion queue had overflowed when it was looked at
   // Absent on the copy path.
   std::optional<InterfaceQueueStats> interface_queue;
@@ -128,6 +156,14 @@ class Runtime {
 
   // Makes Run() return after the present turn. Any thread; also from a signal handler.
   void Stop();
+
+  // `co_await` gives the pressure after its next change; CANCELLED if the task is
+  // cancelled or the runtime ends.
+  [[nodiscard]] internal::PressureAwaiter PressureChange() { return internal::PressureAwaiter(*core_); }
+
+  // The streams that have pieces of the region, those with the oldest first: who
+  // is first and old has forgotten a buffer. Looks at every piece: not for each turn.
+  std::vector<Holder> holders() const;
 
   // Spawned tasks that have not ended.
   size_t task_count() const;

@@ -169,6 +169,8 @@ class Stream {
   // Closes the connection. Operations that are waiting give CANCELLED. Never blocks.
   void Close();
 
+  // A number that no other stream of the runtime has or had; 0 of a default-constructed or closed one.
+  uint64_t id() const;
   bool is_open() const;
   // The socket, for socket options; -1 if closed. Owned by the stream.
   int fd() const;

@@ -33,6 +33,17 @@ void DropReference(BufferRecord* record) {
   }
 }
 
+BufferRecord* NewHeapRecord(std::span<const std::byte> bytes) {
+  // The bytes lie behind their record, in one allocation.
+  void* storage = ::operator new(sizeof(BufferRecord) + bytes.size());
+  auto* record = new (storage) BufferRecord;
+  auto* copy = static_cast<std::byte*>(storage) + sizeof(BufferRecord);
+  std::memcpy(copy, bytes.data(), bytes.size());
+  record->bytes = {copy, bytes.size()};
+  record->references.store(1, std::memory_order_relaxed);
+  return record;
+}
+
 }  // namespace internal
 
 Buffer Buffer::Slice(size_t offset, size_t length) const {
@@ -45,13 +56,8 @@ Buffer Buffer::Slice(size_t offset, size_t length) const {
 
 Buffer Buffer::Copy() const {
   if (empty()) return {};
-  // The bytes lie behind their record, in one allocation.
-  void* storage = ::operator new(sizeof(internal::BufferRecord) + size());
-  auto* record = new (storage) internal::BufferRecord;
-  auto* bytes = static_cast<std::byte*>(storage) + sizeof(internal::BufferRecord);
-  std::memcpy(bytes, data(), size());
-  record->references.store(1, std::memory_order_relaxed);
-  return {{bytes, size()}, record};
+  internal::BufferRecord* record = internal::NewHeapRecord(bytes_);
+  return {record->bytes, record};
 }
 
 absl::Cord Buffer::ToCord() && {

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <cassert>
+#include <span>
 #include <utility>
+
+#include "absl/container/flat_hash_map.h"
 
 namespace zcrx::inline v0::internal {
 namespace {
@@ -44,6 +47,7 @@ BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, 
   BufferRecord* record = free_.Pop();
   record->token = token;
   record->copied = copied;
+  record->issued_at = now_;
   record->bytes = {region_.base() + offset, length};
   // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
   record->references.store(1, std::memory_order_relaxed);
@@ -78,7 +82,26 @@ RecordQueue& BufferLedger::CollectReturned() {
 void BufferLedger::Settle(BufferRecord* record) {
   assert(settled_ < issued_);
   ++settled_;
+  if (Account* account = std::exchange(record->account, nullptr)) account->RemovePiece();
   free_.Push(record);
+}
+
+std::vector<BufferLedger::Held> BufferLedger::ListHeld() const {
+  absl::flat_hash_map<const Account*, Held> held;
+  for (const auto& slab : slabs_) {
+    for (const BufferRecord& record : std::span(slab.get(), kRecordsPerSlab)) {
+      // Relaxed: who drops a reference at this very moment may be counted or not.
+      if (record.account == nullptr || record.references.load(std::memory_order_relaxed) == 0) continue;
+      Held& entry = held.try_emplace(record.account, Held{record.account->stream(), 0, 0, record.issued_at})
+                        .first->second;
+      ++entry.pieces;
+      entry.bytes += record.bytes.size();
+      entry.oldest = std::min(entry.oldest, record.issued_at);
+    }
+  }
+  std::vector<Held> list;
+  for (const auto& [account, entry] : held) list.push_back(entry);
+  return list;
 }
 
 bool BufferLedger::PrepareToSleep(bool wake_on_return) {
@@ -119,6 +142,12 @@ void BufferLedger::Close() {
   // From now on each record that is out holds a reference, in advance of the mark that makes returns drop it.
   references_.fetch_add(out(), std::memory_order_relaxed);
   closed_ = true;
+  // Nothing is settled any more. What is out may be in the hands of other threads, which do not look at this.
+  for (const auto& slab : slabs_) {
+    for (BufferRecord& record : std::span(slab.get(), kRecordsPerSlab)) {
+      if (Account* account = std::exchange(record.account, nullptr)) account->RemovePiece();
+    }
+  }
   // Release: shows returning threads the line above. Acquire: as in CollectReturned().
   BufferRecord* foreign = foreign_.exchange(&closed_mark, std::memory_order_acq_rel);
   uint64_t came_back = returned_.size();

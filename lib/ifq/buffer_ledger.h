@@ -8,9 +8,11 @@
 #define ZCRX_LIB_IFQ_BUFFER_LEDGER_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "lib/ifq/pool_region.h"
@@ -21,15 +23,52 @@ namespace zcrx::inline v0::internal {
 
 class BufferLedger;
 
+// What one stream holds. Belongs to the thread of the ledger. Lives until the stream has closed it and what
+// it holds has been settled, or the ledger has.
+class Account {
+ public:
+  static Account* Open(uint64_t stream) { return new Account(stream); }
+  void Close() {
+    open_ = false;
+    DeleteIfUnused();
+  }
+
+  // The number of the stream, for people.
+  uint64_t stream() const { return stream_; }
+  // Fragments that lie in the region and have not been settled.
+  uint64_t pieces() const { return pieces_; }
+  void AddPiece() { ++pieces_; }
+  void RemovePiece() {
+    --pieces_;
+    DeleteIfUnused();
+  }
+
+ private:
+  explicit Account(uint64_t stream) : stream_(stream) {}
+  ~Account() = default;
+  void DeleteIfUnused() {
+    if (!open_ && pieces_ == 0) delete this;
+  }
+
+  const uint64_t stream_;
+  uint64_t pieces_ = 0;
+  bool open_ = true;
+};
+
 // One fragment that is out. Recycled.
 struct BufferRecord {
   BufferLedger* ledger = nullptr;  // null: lies on the heap (Buffer::Copy)
+  Account* account = nullptr;      // whose it is, once that is known
   uint64_t token = 0;              // names the piece to whoever takes it back
   std::span<const std::byte> bytes;
   std::atomic<uint32_t> references = 0;
-  bool copied = false;           // by the kernel, as far as it tells
+  bool copied = false;                              // by the kernel, as far as it tells
+  std::chrono::steady_clock::time_point issued_at;  // or shortly before
   BufferRecord* next = nullptr;  // in the one list it is in: of a stream, returned, or free
 };
+
+// A record on the heap with a copy of the bytes, and one reference.
+BufferRecord* NewHeapRecord(std::span<const std::byte> bytes);
 
 // An intrusive list, first in first out, of records.
 class RecordQueue {
@@ -97,6 +136,24 @@ class BufferLedger {
   // Ends a record of CollectReturned(): its piece has been given back.
   void Settle(BufferRecord* record);
 
+  // Puts down a record that has none yet to an account.
+  static void Assign(BufferRecord* record, Account* account) {
+    record->account = account;
+    account->AddPiece();
+  }
+
+  // The time that records get from now on. Once per turn is often enough.
+  void set_now(std::chrono::steady_clock::time_point now) { now_ = now; }
+
+  // What is out, one entry for each account that has something, in no order. Slow.
+  struct Held {
+    uint64_t stream;
+    uint64_t pieces;
+    uint64_t bytes;
+    std::chrono::steady_clock::time_point oldest;
+  };
+  std::vector<Held> ListHeld() const;
+
   // Before the owner blocks. True: go ahead, and if `wake_on_return` the first
   // return of another thread wakes it. False: there are returns to collect.
   bool PrepareToSleep(bool wake_on_return);
@@ -131,6 +188,7 @@ class BufferLedger {
   uint64_t settled_ = 0;
   uint64_t out_peak_ = 0;
   bool closed_ = false;
+  std::chrono::steady_clock::time_point now_;
 
   // Returns of other threads, newest first; a mark once the ledger is closed.
   alignas(64) std::atomic<BufferRecord*> foreign_ = nullptr;

@@ -60,6 +60,7 @@ Task<absl::StatusOr<Stream>> Connect(Runtime& runtime, SocketAddress address) {
   if (fd < 0) co_return ErrnoStatus(errno, name);
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  core.receive_path().LimitSocket(fd);
   ConnectAwaiter connected(core, fd, address);
   const int error = co_await connected;
   if (error != 0 || core.shutting_down()) {

@@ -177,6 +177,8 @@ absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress&
   auto* bound = reinterpret_cast<sockaddr*>(&storage);
   socklen_t length = sizeof(storage);
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  // Before the first connection's window is agreed upon.
+  runtime.core().receive_path().LimitSocket(fd);
   // "[::]" takes IPv4 connections as well, whatever net.ipv6.bindv6only says.
   if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
   if ((options.reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||

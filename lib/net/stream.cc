@@ -95,6 +95,7 @@ absl::StatusOr<Stream> Stream::Adopt(Runtime& runtime, int fd) {
     close(fd);
     return ErrnoStatus(error, "Stream::Adopt: the descriptor is not a TCP socket");
   }
+  runtime.core().receive_path().LimitSocket(fd);
   return Stream(new internal::StreamState(runtime.core(), fd));
 }
 
@@ -133,6 +134,7 @@ void Stream::Close() {
   state->Unref();
 }
 
+uint64_t Stream::id() const { return state_ != nullptr ? state_->id() : 0; }
 bool Stream::is_open() const { return state_ != nullptr && state_->open(); }
 int Stream::fd() const { return is_open() ? state_->fd() : -1; }
 

@@ -12,7 +12,7 @@
 namespace zcrx::inline v0::internal {
 
 StreamState::StreamState(RuntimeCore& runtime, int fd)
-    : runtime_(&runtime), fd_(fd), receive_(runtime.receive_path(), *this) {
+    : runtime_(&runtime), id_(runtime.NewStreamId()), fd_(fd), receive_(runtime.receive_path(), *this, id_) {
   if (runtime.receive_path().tells_copied()) stats_.copied_bytes = 0;
   runtime_->Attach(this);
 }
@@ -39,6 +39,7 @@ void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
 
 Buffer StreamState::PopInbox() {
   BufferRecord* record = inbox_.Pop();
+  receive_.OnTaken(*record);
   stats_.bytes_received += record->bytes.size();
   ++stats_.fragments_received;
   if (stats_.copied_bytes.has_value() && record->copied) *stats_.copied_bytes += record->bytes.size();
@@ -107,6 +108,7 @@ void StreamState::OnShutdownOverdue() {
 
 void StreamState::OnRuntimeGone() {
   Close();
+  receive_.Detach();
   runtime_ = nullptr;
 }
 

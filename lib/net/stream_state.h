@@ -28,6 +28,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   static void operator delete(void* storage, size_t bytes) { RecycleStorage(storage, bytes); }
 
   RuntimeCore* runtime() { return runtime_; }
+  uint64_t id() const { return id_; }
   int fd() const { return fd_; }
   bool open() const { return open_; }
   StreamStats& stats() { return stats_; }
@@ -67,6 +68,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   // ReceiveSink
   void OnBytes(RecordQueue& fragments) override;
   void OnEnd(const absl::Status& status) override;
+  RecordQueue& unread() override { return inbox_; }
   // RuntimeResource
   void OnShutdown() override { Close(); }
   void OnShutdownOverdue() override;
@@ -80,6 +82,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   Buffer PopInbox();
 
   RuntimeCore* runtime_;  // null once it is gone
+  const uint64_t id_;
   int fd_;
   bool open_ = true;
   int references_ = 1;  // the Stream's

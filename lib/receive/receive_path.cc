@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/receive/receive_path.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "zcrx/status.h"
@@ -37,7 +40,25 @@ absl::Status ReceiveError(int error) {
 
 }  // namespace
 
-void ReceiveRequest::OnCompletion(const Completion& completion) { path_.OnCompletion(*this, completion); }
+ReceiveRequest::ReceiveRequest(ReceivePath& path, ReceiveSink& sink, uint64_t stream)
+    : path_(&path), sink_(sink), account_(Account::Open(stream)), next_(path.requests_) {
+  if (next_ != nullptr) next_->previous_ = this;
+  path.requests_ = this;
+}
+
+ReceiveRequest::~ReceiveRequest() {
+  Detach();
+  account_->Close();
+}
+
+void ReceiveRequest::Detach() {
+  if (path_ == nullptr) return;
+  (previous_ != nullptr ? previous_->next_ : path_->requests_) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+  path_ = nullptr;
+}
+
+void ReceiveRequest::OnCompletion(const Completion& completion) { path_->OnCompletion(*this, completion); }
 
 void ReceivePath::Arm(ReceiveRequest& request, int fd) {
   request.fd_ = fd;
@@ -61,11 +82,16 @@ void ReceivePath::Cancel(ReceiveRequest& request) {
     case ReceiveRequest::State::kArmed:
       ring_.PrepareCancel(&request);
       return;
+    case ReceiveRequest::State::kPausing:
+      return;  // is being cancelled already
     case ReceiveRequest::State::kToArm:
       std::erase(to_arm_, &request);
       break;
     case ReceiveRequest::State::kStarved:
       std::erase(starved_, &request);
+      break;
+    case ReceiveRequest::State::kPaused:
+      std::erase(paused_, &request);
       break;
   }
   End(request, request.cancelled_);
@@ -98,13 +124,15 @@ void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
   request.fruitless_waits_ = 0;
   wait_ = kFirstWait;
   fragments_ += fragments.size();
-  for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
+  for (BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
+    BufferLedger::Assign(record, request.account_);
     bytes_ += record->bytes.size();
     if (!record->copied) continue;
     copied_bytes_ += record->bytes.size();
     ++copied_fragments_;
   }
   request.sink_.OnBytes(fragments);
+  if (pressure_.now == Pressure::kHigh) PauseIfOverQuota(request);
 }
 
 void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
@@ -112,6 +140,9 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
     End(request, request.cancelled_);
   } else if (result == 0) {
     End(request, absl::OkStatus());
+  } else if (request.state_ == ReceiveRequest::State::kPausing && result == -ECANCELED) {
+    request.state_ = ReceiveRequest::State::kPaused;
+    paused_.push_back(&request);
   } else if (result == -ENOSPC) {
     // The completion queue or the rbuf ring was full. Nothing is lost: the data is
     // still in the socket. Both are empty again by the time of Flush().
@@ -156,7 +187,9 @@ void ReceivePath::EndWaits() {
 }
 
 void ReceivePath::Flush() {
+  ledger().set_now(std::chrono::steady_clock::now());
   const bool gave_back = GiveBack() > 0;
+  UpdatePressure();
   // What was given back may have been so long ago, and not taken,
   // as the kernel only does so when the NIC needs it.
   if (!starved_.empty() && (Reclaim() || gave_back)) {
@@ -167,6 +200,115 @@ void ReceivePath::Flush() {
   for (ReceiveRequest* request : arming_) Prepare(*request);
   arming_.clear();
 }
+
+// --- Pressure ----------------------------------------------------------------
+
+void ReceivePath::SetPressureOptions(const PressureOptions& options) {
+  if (!options.enabled) return;
+  const PoolRegion& region = ledger().region();
+  const auto part = [&region](double share) {
+    return static_cast<uint64_t>(share * static_cast<double>(region.pieces()));
+  };
+  high_ = part(options.high_watermark);
+  low_ = part(options.low_watermark);
+  const size_t quota =
+      options.stream_quota != 0 ? options.stream_quota : std::min<size_t>(region.bytes() / 8, 4u << 20);
+  quota_ = std::max<uint64_t>(quota / region.piece_bytes(), 1);
+  socket_bytes_ = quota_ * region.piece_bytes();
+  copy_out_ = options.copy_out;
+}
+
+void ReceivePath::LimitSocket(int fd) const {
+  if (socket_bytes_ == 0) return;
+  // The kernel doubles it, and counts what packets take in memory, not their payload.
+  const int bytes = static_cast<int>(std::min<size_t>(socket_bytes_ / 2, INT_MAX));
+  // The one without the limit of net.core.rmem_max needs CAP_NET_ADMIN. A socket that cannot be limited
+  // works.
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
+void ReceivePath::UpdatePressure() {
+  const uint64_t out = ledger().out() - ledger().returned();
+  if (pressure_.now == Pressure::kNone && out > high_) {
+    pressure_.now = Pressure::kHigh;
+    ++pressure_.rises;
+    for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_)
+      PauseIfOverQuota(*request);
+  } else if (pressure_.now == Pressure::kHigh && out < low_) {
+    pressure_.now = Pressure::kNone;
+  }
+  if (pressure_.now == Pressure::kHigh && copy_out_ && out > high_) {
+    CopyOut(out - high_);
+    GiveBack();
+  }
+  if (!paused_.empty()) Resume();
+}
+
+void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
+  if (request.state_ != ReceiveRequest::State::kArmed || Used(request) <= quota_) return;
+  request.state_ = ReceiveRequest::State::kPausing;
+  ++pressure_.pauses;
+  ring_.PrepareCancel(&request);
+}
+
+void ReceivePath::Resume() {
+  std::erase_if(paused_, [this](ReceiveRequest* request) {
+    // Not at once below the quota, or it would be paused and resumed with each piece.
+    const bool stays = pressure_.now == Pressure::kHigh && Used(*request) > quota_ / 2;
+    if (!stays) ArmAgain(*request);
+    return !stays;
+  });
+}
+
+void ReceivePath::CopyOut(uint64_t count) {
+  std::vector<ReceiveRequest*> unread;
+  for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_) {
+    if (!request->sink_.unread().empty()) unread.push_back(request);
+  }
+  std::sort(unread.begin(), unread.end(), [](ReceiveRequest* a, ReceiveRequest* b) {
+    return a->sink_.unread().front()->issued_at < b->sink_.unread().front()->issued_at;
+  });
+  for (ReceiveRequest* request : unread) {
+    count -= CopyOutOf(*request, count);
+    if (count == 0) return;
+  }
+}
+
+uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
+  RecordQueue& unread = request.sink_.unread();
+  RecordQueue before = std::exchange(unread, {});
+  uint64_t copied = 0;
+  while (!before.empty()) {
+    BufferRecord* record = before.Pop();
+    if (copied < count && record->ledger != nullptr) {
+      BufferRecord* copy = NewHeapRecord(record->bytes);
+      copy->issued_at = record->issued_at;
+      copy->copied = record->copied;
+      DropReference(std::exchange(record, copy));
+      ++copied;
+      ++pressure_.copied_out_fragments;
+      pressure_.copied_out_bytes += copy->bytes.size();
+    }
+    unread.Push(record);
+  }
+  request.copies_ += copied;
+  return copied;
+}
+
+std::vector<Holder> ReceivePath::holders() {
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<Holder> holders;
+  for (const BufferLedger::Held& held : ledger().ListHeld()) {
+    holders.push_back(
+        {.stream = held.stream, .pieces = held.pieces, .bytes = held.bytes, .oldest_age = now - held.oldest});
+  }
+  std::sort(holders.begin(), holders.end(),
+            [](const Holder& a, const Holder& b) { return a.oldest_age > b.oldest_age; });
+  return holders;
+}
+
+// -----------------------------------------------------------------------------
 
 bool ReceivePath::PrepareToSleep() {
   // Returns that come from other threads while this one sleeps are of use only
@@ -186,6 +328,8 @@ void ReceivePath::AddStats(RuntimeStats& stats) const {
   }
   stats.rearms_no_space += rearms_no_space_;
   stats.rearms_no_buffer += rearms_no_buffer_;
+  stats.pressure = pressure_;
+  stats.pressure.paused = paused_.size();
 }
 
 void ReceivePath::Timer::Start(std::chrono::nanoseconds duration) {

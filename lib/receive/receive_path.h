@@ -28,15 +28,28 @@ class ReceiveSink {
   virtual void OnBytes(RecordQueue& fragments) = 0;
   // Nothing follows. Ok: the peer ended the stream. CANCELLED: after Cancel().
   virtual void OnEnd(const absl::Status& status) = 0;
+  // What OnBytes() has brought and nobody has taken yet.
+  virtual RecordQueue& unread() = 0;
 
  protected:
   ~ReceiveSink() = default;
 };
 
-// The receiving of one socket. Must stay where it is until OnEnd(), once it has been armed.
+// The receiving of one socket. Must stay where it is until OnEnd(), once it has been armed. May outlive the
+// path, if Detach() was called before that ended.
 class ReceiveRequest final : public CompletionHandler {
  public:
-  ReceiveRequest(ReceivePath& path, ReceiveSink& sink) : path_(path), sink_(sink) {}
+  ReceiveRequest(ReceivePath& path, ReceiveSink& sink, uint64_t stream);
+  ~ReceiveRequest();
+  ReceiveRequest(const ReceiveRequest&) = delete;
+  ReceiveRequest& operator=(const ReceiveRequest&) = delete;
+
+  void Detach();
+
+  // One of the sink's unread fragments has been taken.
+  void OnTaken(const BufferRecord& record) {
+    if (record.ledger == nullptr) --copies_;
+  }
 
   void OnCompletion(const Completion& completion) override;
 
@@ -45,14 +58,25 @@ class ReceiveRequest final : public CompletionHandler {
 
  private:
   friend class ReceivePath;
-  enum class State { kIdle, kArmed, kToArm, kStarved };
+  enum class State {
+    kIdle,
+    kArmed,
+    kToArm,
+    kStarved,
+    kPausing,  // armed, and being cancelled
+    kPaused,
+  };
 
-  ReceivePath& path_;
+  ReceivePath* path_;  // null once detached
   ReceiveSink& sink_;
+  Account* const account_;
+  uint64_t copies_ = 0;  // of the unread fragments, those that CopyOut() has copied
   int fd_ = -1;
   State state_ = State::kIdle;
-  absl::Status cancelled_;        // not ok: how OnEnd() is to end it; until then bytes are dropped
-  uint32_t fruitless_waits_ = 0;  // for a buffer, since one came back
+  absl::Status cancelled_;              // not ok: how OnEnd() is to end it; until then bytes are dropped
+  uint32_t fruitless_waits_ = 0;        // for a buffer, since one came back
+  ReceiveRequest* previous_ = nullptr;  // in the list of all of the path
+  ReceiveRequest* next_ = nullptr;
 };
 
 // All calls on the thread of the ring.
@@ -61,6 +85,14 @@ class ReceivePath {
   virtual ~ReceivePath() = default;
   ReceivePath(const ReceivePath&) = delete;
   ReceivePath& operator=(const ReceivePath&) = delete;
+
+  // Before anything is armed.
+  void SetPressureOptions(const PressureOptions& options);
+  // Limits the receive buffer of a socket, as the options say. Accepted ones inherit it from their listener.
+  void LimitSocket(int fd) const;
+  Pressure pressure() const { return pressure_.now; }
+  // Those that have pieces, the oldest first.
+  std::vector<Holder> holders();
 
   // Starts to receive from the socket `fd`.
   void Arm(ReceiveRequest& request, int fd);
@@ -130,6 +162,13 @@ class ReceivePath {
   void Deliver(ReceiveRequest& request, RecordQueue& fragments);
   void OnRequestEnded(ReceiveRequest& request, int result);
   void ArmAgain(ReceiveRequest& request);
+  void UpdatePressure();
+  void PauseIfOverQuota(ReceiveRequest& request);
+  void Pause(ReceiveRequest& request);
+  void Resume();
+  uint64_t Used(const ReceiveRequest& request) const { return request.account_->pieces() + request.copies_; }
+  void CopyOut(uint64_t count);
+  uint64_t CopyOutOf(ReceiveRequest& request, uint64_t count);
   void WaitForBuffer(ReceiveRequest& request);
   void EndWaits();
   void Prepare(ReceiveRequest& request);
@@ -141,6 +180,15 @@ class ReceivePath {
   std::vector<ReceiveRequest*> to_arm_;
   std::vector<ReceiveRequest*> arming_;  // storage for Flush(), kept
   std::vector<ReceiveRequest*> starved_;
+  std::vector<ReceiveRequest*> paused_;
+  ReceiveRequest* requests_ = nullptr;  // all of them
+  // In pieces.
+  uint64_t high_ = UINT64_MAX;
+  uint64_t low_ = 0;
+  uint64_t quota_ = UINT64_MAX;
+  size_t socket_bytes_ = 0;  // 0: not limited
+  bool copy_out_ = false;
+  PressureStats pressure_;
   Timer timer_;
   std::chrono::nanoseconds wait_ = {};
   uint64_t completions_ = 0;

@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOp
       new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
   if (absl::Status opened = core->OpenReceivePath(options); !opened.ok()) return opened;
   if (absl::Status opened = core->OpenEventFd(); !opened.ok()) return opened;
+  core->receive_path_->SetPressureOptions(options.pressure);
   core->waker_poll_.Arm();
   core->ring_->StartNotifying(/*now=*/true);
   return core;
@@ -138,6 +139,7 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
   if (!timers_.empty()) timers_.Fire(Timer::Clock::now());
   RunReady();
   receive_path_->Flush();
+  TellPressure();
   const bool idle =
       ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count() == 0);
   if (!idle || !receive_path_->PrepareToSleep()) {
@@ -156,6 +158,38 @@ void RuntimeCore::RunReady() {
   std::swap(running_, ready_);
   for (const std::coroutine_handle<> coroutine : running_) coroutine.resume();
   running_.clear();
+}
+
+void RuntimeCore::TellPressure() {
+  const Pressure before = std::exchange(told_pressure_, receive_path_->pressure());
+  if (before == told_pressure_) return;
+  // Those that wait anew are for the next change.
+  for (PressureAwaiter* waiter : std::exchange(pressure_waiters_, {})) waiter->Wake();
+}
+
+PressureAwaiter::~PressureAwaiter() {
+  if (waiter_) runtime_.RemovePressureWaiter(this);
+}
+
+void PressureAwaiter::await_suspend(std::coroutine_handle<> waiter) {
+  waiter_ = waiter;
+  StartWaiting();
+  runtime_.AddPressureWaiter(this);
+}
+
+void PressureAwaiter::Wake() {
+  if (waiter_) runtime_.Schedule(std::exchange(waiter_, nullptr));
+}
+
+void PressureAwaiter::OnCancel() {
+  runtime_.RemovePressureWaiter(this);
+  Wake();
+}
+
+absl::StatusOr<Pressure> PressureAwaiter::await_resume() {
+  StopWaiting();
+  if (cancelled()) return ErrnoStatus(ECANCELED, "pressure change");
+  return runtime_.receive_path().pressure();
 }
 
 void RuntimeCore::RunPosted() {

@@ -66,6 +66,13 @@ class RuntimeCore {
   // Resumes `coroutine` at the next turn.
   void Schedule(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
 
+  // A number for a stream that no other has had.
+  uint64_t NewStreamId() { return ++last_stream_id_; }
+
+  // Wakes `waiter` at the next change of the pressure.
+  void AddPressureWaiter(PressureAwaiter* waiter) { pressure_waiters_.push_back(waiter); }
+  void RemovePressureWaiter(PressureAwaiter* waiter) { std::erase(pressure_waiters_, waiter); }
+
   void Attach(RuntimeResource* resource);
   void Detach(RuntimeResource* resource);
 
@@ -122,6 +129,7 @@ class RuntimeCore {
   absl::Status Turn(std::chrono::nanoseconds max_wait, bool need_tasks = false);
   void RunReady();
   void RunPosted();
+  void TellPressure();
   void Shutdown();
 
   const KernelFeatures features_;
@@ -139,6 +147,9 @@ class RuntimeCore {
   Context context_;
   TaskList tasks_;
   RuntimeResource* resources_ = nullptr;
+  uint64_t last_stream_id_ = 0;
+  Pressure told_pressure_ = Pressure::kNone;
+  std::vector<PressureAwaiter*> pressure_waiters_;
   bool shutting_down_ = false;
   bool operations_ended_ = false;
   uint64_t turns_ = 0;

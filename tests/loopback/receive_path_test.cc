@@ -91,6 +91,7 @@ class Sink final : public ReceiveSink {
     EXPECT_TRUE(more.empty());
   }
   void OnEnd(const absl::Status& status) override { end = status; }
+  RecordQueue& unread() override { return fragments; }
 
   std::vector<size_t> Lengths() const {
     std::vector<size_t> lengths;
@@ -117,7 +118,7 @@ class ReceivePathTest : public testing::Test {
   }
 
   struct Receiver {
-    explicit Receiver(ReceivePath& path) : request(path, sink) {}
+    explicit Receiver(ReceivePath& path) : request(path, sink, 1) {}
     Sink sink;
     ReceiveRequest request;
   };

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pressure: when much of the pool region is taken, a few streams must not starve
+// the others of a queue. Above the high watermark the runtime acts, in this order:
+// streams over their quota are not received from any more, so that TCP closes the
+// window of those peers and of no others; if that is not enough, the oldest
+// buffers that arrived and that nobody has taken yet are copied to the heap, and
+// their pieces go back; and the application is told:
+//
+//   zcrx::Task<void> ShedLoad(zcrx::Runtime& runtime) {
+//     while (true) {
+//       absl::StatusOr<zcrx::Pressure> pressure = co_await runtime.PressureChange();
+//       if (!pressure.ok()) co_return;
+//       if (*pressure == zcrx::Pressure::kHigh) DropWhatCanBeDropped();
+//     }
+//   }
+//
+// Below the low watermark all of it is undone. RuntimeStats::pressure counts each
+// step; Runtime::holders() says who has the pieces.
+#ifndef ZCRX_PRESSURE_H_
+#define ZCRX_PRESSURE_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace zcrx::inline v0 {
+
+enum class Pressure { kNone, kHigh };
+
+struct PressureOptions {
+  // False: nothing is done; who holds all pieces stops all.
+  bool enabled = true;
+  // Parts of the region that are taken, from 0 to 1: pressure begins above the
+  // high watermark, and ends below the low one.
+  double high_watermark = 0.75;
+  double low_watermark = 0.5;
+  // How much of the region one stream may have under pressure, in bytes of whole
+  // pieces: what the application holds and what it has not taken yet. What lies
+  // in the socket's receive buffer takes pieces too, so that one is limited to the
+  // same (SO_RCVBUF; without CAP_NET_ADMIN at most net.core.rmem_max). 0: an eighth
+  // of the region, at most 4 MiB.
+  size_t stream_quota = 0;
+  // Whether unread buffers may be copied to the heap.
+  bool copy_out = true;
+};
+
+// Counts since the runtime was created.
+struct PressureStats {
+  Pressure now = Pressure::kNone;
+  uint64_t rises = 0;   // times it became high
+  uint64_t pauses = 0;  // times a stream over its quota was not received from any more
+  uint64_t paused = 0;  // streams of which that is so now
+  uint64_t copied_out_fragments = 0;
+  uint64_t copied_out_bytes = 0;
+};
+
+// A stream, open or not, that has pieces of the region.
+struct Holder {
+  uint64_t stream = 0;  // Stream::id()
+  uint64_t pieces = 0;
+  uint64_t bytes = 0;
+  std::chrono::nanoseconds oldest_age = {};  // since the oldest of them arrived
+};
+
+}  // namespace zcrx::inline v0
+
+#endif  // ZCRX_PRESSURE_H_
