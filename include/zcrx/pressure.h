@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pressure: when much of the pool region is taken, a few streams must not starve
-// the others of a queue. Above the high watermark the runtime acts, in this order:
-// streams over their quota are not received from any more, so that TCP closes the
-// window of those peers and of no others; if that is not enough, the oldest
-// buffers that arrived and that nobody has taken yet are copied to the heap, and
-// their pieces go back; and the application is told:
+// Pressure: a few streams must not starve the others of a queue. A stream with
+// more unread buffers than its quota is not received from until they are taken, so
+// that TCP closes the window of that peer and of no other. When much of the pool
+// region is taken, above the high watermark, the runtime does more, in this order:
+// what the application holds counts towards the quotas, too; if that is not
+// enough, the oldest unread buffers are copied to the heap, and their pieces go
+// back; and the application is told:
 //
 //   zcrx::Task<void> ShedLoad(zcrx::Runtime& runtime) {
 //     while (true) {
@@ -35,11 +36,11 @@ struct PressureOptions {
   // high watermark, and ends below the low one.
   double high_watermark = 0.75;
   double low_watermark = 0.5;
-  // How much of the region one stream may have under pressure, in bytes of whole
-  // pieces: what the application holds and what it has not taken yet. What lies
-  // in the socket's receive buffer takes pieces too, so that one is limited to the
-  // same (SO_RCVBUF; without CAP_NET_ADMIN at most net.core.rmem_max). 0: an eighth
-  // of the region, at most 4 MiB.
+  // How much of the region one stream may have, in bytes of whole pieces: what has
+  // not been taken yet, and under pressure also what the application holds. What
+  // lies in the socket's receive buffer takes pieces too, so that one is limited
+  // to the same (SO_RCVBUF; without CAP_NET_ADMIN at most net.core.rmem_max).
+  // 0: an eighth of the region, at most 4 MiB.
   size_t stream_quota = 0;
   // Whether unread buffers may be copied to the heap.
   bool copy_out = true;

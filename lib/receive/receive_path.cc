@@ -132,7 +132,7 @@ void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
     ++copied_fragments_;
   }
   request.sink_.OnBytes(fragments);
-  if (pressure_.now == Pressure::kHigh) PauseIfOverQuota(request);
+  PauseIfOverQuota(request);
 }
 
 void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
@@ -245,8 +245,15 @@ void ReceivePath::UpdatePressure() {
   if (!paused_.empty()) Resume();
 }
 
+// A stream that nobody reads is never received from without bound. What the application itself holds counts
+// under pressure only: it may have the region for that.
+bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const {
+  if (request.sink_.unread().size() > pieces) return true;
+  return pressure_.now == Pressure::kHigh && request.account_->pieces() + request.copies_ > pieces;
+}
+
 void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
-  if (request.state_ != ReceiveRequest::State::kArmed || Used(request) <= quota_) return;
+  if (request.state_ != ReceiveRequest::State::kArmed || !HasMoreThan(quota_, request)) return;
   request.state_ = ReceiveRequest::State::kPausing;
   ++pressure_.pauses;
   ring_.PrepareCancel(&request);
@@ -254,8 +261,9 @@ void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
 
 void ReceivePath::Resume() {
   std::erase_if(paused_, [this](ReceiveRequest* request) {
-    // Not at once below the quota, or it would be paused and resumed with each piece.
-    const bool stays = pressure_.now == Pressure::kHigh && Used(*request) > quota_ / 2;
+    // Not at once below the quota, or it would be paused and resumed with each piece. And not before its
+    // copies have been taken, or there would be more of them each time.
+    const bool stays = request->copies_ > 0 || HasMoreThan(quota_ / 2, *request);
     if (!stays) ArmAgain(*request);
     return !stays;
   });

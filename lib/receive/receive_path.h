@@ -166,7 +166,7 @@ class ReceivePath {
   void PauseIfOverQuota(ReceiveRequest& request);
   void Pause(ReceiveRequest& request);
   void Resume();
-  uint64_t Used(const ReceiveRequest& request) const { return request.account_->pieces() + request.copies_; }
+  bool HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const;
   void CopyOut(uint64_t count);
   uint64_t CopyOutOf(ReceiveRequest& request, uint64_t count);
   void WaitForBuffer(ReceiveRequest& request);

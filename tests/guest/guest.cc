@@ -152,6 +152,31 @@ void GuestTest::TearDown() {
 }
 
 // Not a power of two for a period, so that pieces mixed up do not look right.
+void NicTest::SetUp() {
+  GuestTest::SetUp();
+  if (IsSkipped()) return;
+  split_before_ = QueueCounter(kZeroCopyQueue, "split_bytes");
+}
+
+Runtime NicTest::NewRuntime(const RuntimeOptions& options) {
+  absl::StatusOr<Runtime> runtime = Runtime::Create(options);
+  if (!runtime.ok()) {
+    ADD_FAILURE() << runtime.status();
+    std::abort();
+  }
+  return *std::move(runtime);
+}
+
+Listener NicTest::Listen(Runtime& runtime, uint16_t port) {
+  absl::StatusOr<Listener> listener =
+      Listener::Create(runtime, *SocketAddress::Parse("10.0.0.1:" + std::to_string(port)));
+  if (!listener.ok()) {
+    ADD_FAILURE() << listener.status();
+    std::abort();
+  }
+  return *std::move(listener);
+}
+
 std::byte ContentAt(uint64_t index) { return static_cast<std::byte>((index % 65521) * 31 >> 3); }
 
 Peer::Peer(uint16_t port, std::function<void(int)> act)

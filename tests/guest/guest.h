@@ -56,6 +56,22 @@ class GuestTest : public testing::Test {
   void TearDown() override;
 };
 
+// For tests that receive from the test NIC.
+class NicTest : public GuestTest {
+ protected:
+  void SetUp() override;
+
+  // Both end the program if it cannot be had.
+  static Runtime NewRuntime(const RuntimeOptions& options);
+  static Listener Listen(Runtime& runtime, uint16_t port = ZeroCopyPort());
+
+  // Payload bytes that the NIC wrote into the region of queue 1 during this test.
+  uint64_t SplitBytes() const { return QueueCounter(kZeroCopyQueue, "split_bytes") - split_before_; }
+
+ private:
+  uint64_t split_before_ = 0;
+};
+
 // Byte `index` of the stream that a peer sends.
 std::byte ContentAt(uint64_t index);
 

@@ -24,40 +24,6 @@
 namespace zcrx {
 namespace {
 
-class NicTest : public GuestTest {
- protected:
-  void SetUp() override {
-    GuestTest::SetUp();
-    if (IsSkipped()) return;
-    split_before_ = QueueCounter(kZeroCopyQueue, "split_bytes");
-  }
-
-  static Runtime NewRuntime(const RuntimeOptions& options) {
-    absl::StatusOr<Runtime> runtime = Runtime::Create(options);
-    if (!runtime.ok()) {
-      ADD_FAILURE() << runtime.status();
-      std::abort();
-    }
-    return *std::move(runtime);
-  }
-
-  static Listener Listen(Runtime& runtime, uint16_t port = ZeroCopyPort()) {
-    absl::StatusOr<Listener> listener =
-        Listener::Create(runtime, *SocketAddress::Parse("10.0.0.1:" + std::to_string(port)));
-    if (!listener.ok()) {
-      ADD_FAILURE() << listener.status();
-      std::abort();
-    }
-    return *std::move(listener);
-  }
-
-  // Payload bytes that the NIC wrote into the region of queue 1 during this test.
-  uint64_t SplitBytes() const { return QueueCounter(kZeroCopyQueue, "split_bytes") - split_before_; }
-
- private:
-  uint64_t split_before_ = 0;
-};
-
 class CopyReceiveTest : public NicTest {};
 
 class ReceiveTest : public NicTest, public testing::WithParamInterface<CompletionRing> {
