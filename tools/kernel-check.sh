@@ -48,7 +48,7 @@ build_directories() { # DIRECTORY...
   kernel_make KCFLAGS=-Werror "$@"
 }
 
-# Complaints about files that the series does not touch are not ours.
+# Complaints about lines that are not the series' are not ours.
 sparse_directories() { # DIRECTORY...
   (($#)) || return 0
   local output=$LOG-sparse.all
@@ -57,7 +57,17 @@ sparse_directories() { # DIRECTORY...
     return 1
   }
   echo "checked: $(grep -c '^  CHECK ' "$output") files"
-  sed -nE 's#^\+\+\+ b/([^[:space:]]+).*#\1#p' "${PATCHES[@]}" | sort -u >"$output.files"
+  our_lines >"$output.lines"
   # Nothing found is what we want.
-  ! grep -F -f "$output.files" "$output" | grep -E ': (warning|error): '
+  ! grep -E ': (warning|error): ' "$output" | grep -F -f "$output.lines"
+}
+
+# FILE:LINE: of each line that the series adds or changes.
+our_lines() {
+  local file
+  sed -nE 's#^\+\+\+ b/([^[:space:]]+).*#\1#p' "${PATCHES[@]}" | sort -u | while read -r file; do
+    # diff's status 1 says that there are differences, and a file that is new is one.
+    diff -N --unchanged-line-format='' --old-line-format='' --new-line-format="$file:%dn:
+" "$PRISTINE/$file" "$SOURCE/$file" || true
+  done
 }

@@ -46,7 +46,7 @@ namespace internal {
 // A context that is cancelled with either of two.
 class JointContext final : private Cancellable {
  public:
-  JointContext(Context& parent, Context& source) : context_(parent) {
+  JointContext(Context& parent, Context& source) : context_(parent.runtime(), &parent) {
     if (source.cancelled()) {
       context_.Cancel();
     } else {

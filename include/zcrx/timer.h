@@ -66,9 +66,9 @@ class DeadlineContext final : private Timer {
 
 absl::Status NoRuntimeError();
 
-inline const absl::Status& StatusOf(const absl::Status& status) { return status; }
+inline absl::Status StatusOf(const absl::Status& status) { return status; }
 template <typename Result>
-const absl::Status& StatusOf(const Result& result) {
+absl::Status StatusOf(const Result& result) {
   return result.status();
 }
 

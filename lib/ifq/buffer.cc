@@ -63,7 +63,7 @@ Buffer Buffer::Copy() const {
 absl::Cord Buffer::ToCord() && {
   if (empty()) return {};
   // Abseil may have a string_view of its own.
-  const absl::string_view bytes(text().data(), size());
+  const absl::string_view bytes(reinterpret_cast<const char*>(data()), size());
   // The Cord owns the function object, and the buffer with it.
   return absl::MakeCordFromExternal(bytes, [buffer = std::move(*this)] {});
 }

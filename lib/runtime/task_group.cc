@@ -14,7 +14,7 @@ namespace internal {
 class TaskGroupState final : public TaskList {
  public:
   TaskGroupState(Context& parent, TaskGroup::OnError on_error)
-      : TaskList(context_), context_(parent), on_error_(on_error) {}
+      : TaskList(context_), context_(parent.runtime(), &parent), on_error_(on_error) {}
   ~TaskGroupState() override {
     if (size() == 0) return;
     // Once the runtime is at its end no operation is in flight any more.

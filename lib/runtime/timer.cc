@@ -45,7 +45,7 @@ absl::Status SleepAwaiter::await_resume() {
 }
 
 DeadlineContext::DeadlineContext(Context& parent, std::chrono::nanoseconds duration)
-    : context_(parent), duration_(duration) {
+    : context_(parent.runtime(), &parent), duration_(duration) {
   if (!context_.cancelled()) ArmAt(*context_.runtime(), TimeAfter(duration));
 }
 

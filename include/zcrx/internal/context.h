@@ -52,7 +52,8 @@ class Context final : public Cancellable {
     cancelled_ = parent->cancelled_;
     if (!cancelled_) Join(*parent);
   }
-  explicit Context(Context& parent) : Context(parent.runtime_, &parent) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
   ~Context() = default;
 
   RuntimeCore* runtime() const { return runtime_; }
