@@ -57,7 +57,7 @@ struct PressureStats {
 };
 
 // A stream, open or not, that has pieces of the region.
-struct Holder {
+struct BufferHolder {
   uint64_t stream = 0;  // Stream::id()
   uint64_t pieces = 0;
   uint64_t bytes = 0;

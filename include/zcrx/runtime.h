@@ -163,7 +163,7 @@ class Runtime {
 
   // The streams that have pieces of the region, those with the oldest first: who
   // is first and old has forgotten a buffer. Looks at every piece: not for each turn.
-  std::vector<Holder> holders() const;
+  std::vector<BufferHolder> holders() const;
 
   // Spawned tasks that have not ended.
   size_t task_count() const;

@@ -304,15 +304,15 @@ uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
   return copied;
 }
 
-std::vector<Holder> ReceivePath::holders() {
+std::vector<BufferHolder> ReceivePath::holders() {
   const auto now = std::chrono::steady_clock::now();
-  std::vector<Holder> holders;
+  std::vector<BufferHolder> holders;
   for (const BufferLedger::Held& held : ledger().ListHeld()) {
     holders.push_back(
         {.stream = held.stream, .pieces = held.pieces, .bytes = held.bytes, .oldest_age = now - held.oldest});
   }
   std::sort(holders.begin(), holders.end(),
-            [](const Holder& a, const Holder& b) { return a.oldest_age > b.oldest_age; });
+            [](const BufferHolder& a, const BufferHolder& b) { return a.oldest_age > b.oldest_age; });
   return holders;
 }
 

@@ -92,7 +92,7 @@ class ReceivePath {
   void LimitSocket(int fd) const;
   Pressure pressure() const { return pressure_.now; }
   // Those that have pieces, the oldest first.
-  std::vector<Holder> holders();
+  std::vector<BufferHolder> holders();
 
   // Starts to receive from the socket `fd`.
   void Arm(ReceiveRequest& request, int fd);

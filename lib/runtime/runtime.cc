@@ -34,7 +34,7 @@ void Runtime::Stop() { core_->Stop(); }
 size_t Runtime::task_count() const { return core_->task_count(); }
 const ReceivePathInfo& Runtime::receive_path() const { return core_->receive_path_info(); }
 const KernelFeatures& Runtime::kernel_features() const { return core_->features(); }
-std::vector<Holder> Runtime::holders() const { return core_->receive_path().holders(); }
+std::vector<BufferHolder> Runtime::holders() const { return core_->receive_path().holders(); }
 RuntimeStats Runtime::stats() const { return core_->stats(); }
 
 }  // namespace zcrx::inline v0

@@ -90,7 +90,7 @@ Task<absl::Status> BesideAHoarder(Runtime& server, Runtime& client, uint64_t byt
     EXPECT_TRUE(slept.ok());
   }
   const absl::Status received = co_await WithTimeout(limit, ReceivePattern(honest.server, bytes));
-  const std::vector<Holder> holders = server.holders();
+  const std::vector<BufferHolder> holders = server.holders();
   EXPECT_FALSE(holders.empty());
   if (!holders.empty()) {
     EXPECT_EQ(holders.front().stream, hog.server.id()) << "the oldest piece is the hoarder's";
