@@ -155,6 +155,8 @@ void GuestTest::TearDown() {
 void NicTest::SetUp() {
   GuestTest::SetUp();
   if (IsSkipped()) return;
+  // The test before may have had it.
+  WaitUntilQueueIsFree();
   split_before_ = QueueCounter(kZeroCopyQueue, "split_bytes");
 }
 
