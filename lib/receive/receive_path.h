@@ -164,7 +164,6 @@ class ReceivePath {
   void ArmAgain(ReceiveRequest& request);
   void UpdatePressure();
   void PauseIfOverQuota(ReceiveRequest& request);
-  void Pause(ReceiveRequest& request);
   void Resume();
   bool HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const;
   void CopyOut(uint64_t count);

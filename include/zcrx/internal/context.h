@@ -6,7 +6,6 @@
 #define ZCRX_INTERNAL_CONTEXT_H_
 
 #include <chrono>
-#include <type_traits>
 #include <utility>
 
 namespace zcrx::inline v0::internal {
