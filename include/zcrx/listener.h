@@ -62,6 +62,10 @@ class Listener {
   static absl::StatusOr<Listener> Create(Runtime& runtime, const SocketAddress& address,
                                          const ListenerOptions& options = {});
 
+  // Takes over the listening TCP socket `fd`, also when it fails; for sockets that
+  // somebody else has bound. Only `no_delay` of the options counts. InvalidArgument if it is not one.
+  static absl::StatusOr<Listener> Adopt(Runtime& runtime, int fd, const ListenerOptions& options = {});
+
   Listener(Listener&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   Listener& operator=(Listener&& other) noexcept {
     if (this != &other) {

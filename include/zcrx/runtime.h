@@ -113,6 +113,9 @@ struct RuntimeStats {
   uint64_t rearms_no_space = 0;   // as the completion queue or the rbuf ring was full (ENOSPC)
   uint64_t rearms_no_buffer = 0;  // as no buffer was free to copy into (ENOMEM, ENOBUFS)
   PressureStats pressure;
+  // Streams whose packets arrived at another queue than the runtime's, as far as the kernel tells (NAPI
+  // numbers of sockets, EFAULT of receives): what they got was copied. Look at the flow rules and at RSS.
+  uint64_t misplaced_streams = 0;
   uint64_t completion_overflows = 0;  // times the completion queue had overflowed when it was looked at
   // Absent on the copy path.
   std::optional<InterfaceQueueStats> interface_queue;

@@ -2,6 +2,7 @@
 #include "lib/ifq/interface_queue.h"
 
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -16,6 +17,7 @@
 #include "lib/ifq/register_error.h"
 #include "lib/ifq/take.h"
 #include "lib/netdev/interface.h"
+#include "lib/netdev/queues.h"
 #include "lib/netdev/rings.h"
 #include "lib/uapi/zcrx.h"
 #include "zcrx/status.h"
@@ -123,7 +125,12 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
   auto pause = std::chrono::milliseconds(2);
   while (true) {
     const int error = queue->TryRegister(interface->index, options.rx_queue);
-    if (error == 0) return queue;
+    if (error == 0) {
+      queue->interface_ = *interface;
+      queue->rx_queue_ = options.rx_queue;
+      queue->napi_id_ = queue->ReadNapiId();
+      return queue;
+    }
     const RegisterFacts facts = GatherFacts(options, queue->ledger_->region(), rbuf_ring, features);
     if (!WorthRetrying(error, facts) || std::chrono::steady_clock::now() + pause > deadline) {
       return RegisterError(error, facts);
@@ -202,6 +209,26 @@ bool InterfaceQueue::Take(const Completion& completion, RecordQueue& fragments) 
   // Copied or not: these completions do not tell.
   return TakeFragment(*ledger_, area_token_, completion.zc_offset, count_or_length, /*copied=*/false,
                       fragments);
+}
+
+uint32_t InterfaceQueue::ReadNapiId() const {
+  const auto queues = netdev::GetRxQueues(interface_);
+  if (!queues.ok()) return 0;
+  for (const netdev::RxQueue& queue : *queues) {
+    if (queue.id == rx_queue_) return queue.napi_id.value_or(0);
+  }
+  return 0;
+}
+
+bool InterfaceQueue::ArrivesHere(int fd) {
+  uint32_t napi_id = 0;
+  socklen_t length = sizeof(napi_id);
+  // Fails where the kernel has no CONFIG_NET_RX_BUSY_POLL; 0 if the packets came by no NAPI instance.
+  if (getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &napi_id, &length) != 0 || napi_id == 0) return true;
+  if (napi_id == napi_id_) return true;
+  // The interface may have been down meanwhile, and have others now.
+  napi_id_ = ReadNapiId();
+  return napi_id_ == 0 || napi_id == napi_id_;
 }
 
 uint32_t InterfaceQueue::GiveBack() {

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ifq/mapping.h"
+#include "lib/netdev/interface.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/rbuf_ring.h"
 #include "lib/ring/refill_ring.h"
@@ -57,6 +58,10 @@ class InterfaceQueue {
   // 6.19 cannot: then it is always false.
   bool FlushRefillRing();
 
+  // Whether the last packet of the socket came by this queue, as its NAPI instance tells. True if the
+  // kernel or the driver does not tell.
+  bool ArrivesHere(int fd);
+
   BufferLedger& ledger() { return *ledger_; }
   CompletionRing completion() const {
     return rbuf_.has_value() ? CompletionRing::kRbufRing : CompletionRing::kMainCq;
@@ -75,6 +80,9 @@ class InterfaceQueue {
   InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker, const KernelFeatures& features,
                  const Entries& entries);
 
+  // The number of the queue's NAPI instance; 0 if unknown.
+  uint32_t ReadNapiId() const;
+
   // One try. Returns 0 or the errno.
   int TryRegister(uint32_t interface_index, uint32_t rx_queue);
   // Where the kernel put the rings. False if it cannot be there.
@@ -90,6 +98,9 @@ class InterfaceQueue {
   BufferLedger::Handle ledger_;
   RefillRing refill_;
   std::optional<RbufRing> rbuf_;
+  netdev::Interface interface_;
+  uint32_t rx_queue_ = 0;
+  uint32_t napi_id_ = 0;  // as last read
   uint32_t id_ = 0;
   uint64_t area_token_ = 0;
   uint64_t overflow_peak_ = 0;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/net/listening_socket.h"
 #include "lib/net/stream_state.h"
 #include "lib/runtime/runtime_core.h"
 #include "zcrx/status.h"
@@ -168,32 +169,32 @@ absl::StatusOr<Stream> AcceptAwaiter::await_resume() {
 
 absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress& address,
                                           const ListenerOptions& options) {
-  const std::string name = absl::StrCat("listening on ", address.ToString());
-  const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return ErrnoStatus(errno, name);
-  const int on = 1;
-  const int off = 0;
+  const absl::StatusOr<int> fd = internal::OpenListeningSocket(address, options);
+  if (!fd.ok()) return fd.status();
+  return Adopt(runtime, *fd, options);
+}
+
+absl::StatusOr<Listener> Listener::Adopt(Runtime& runtime, int fd, const ListenerOptions& options) {
+  int listening = 0;
+  socklen_t length = sizeof(listening);
+  int error = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 ? 0 : errno;
+  if (error == 0 && listening == 0) error = EINVAL;
   sockaddr_storage storage;
   auto* bound = reinterpret_cast<sockaddr*>(&storage);
-  socklen_t length = sizeof(storage);
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  // Before the first connection's window is agreed upon.
+  length = sizeof(storage);
+  if (error == 0 && getsockname(fd, bound, &length) != 0) error = errno;
+  if (error != 0) {
+    close(fd);
+    return ErrnoStatus(error, "Listener::Adopt: the descriptor is not a listening TCP socket");
+  }
+  const absl::StatusOr<SocketAddress> address = SocketAddress::FromSockaddr(bound, length);
+  if (!address.ok()) {
+    close(fd);
+    return address.status();
+  }
+  // Inherited by what it accepts from now on.
   runtime.core().receive_path().LimitSocket(fd);
-  // "[::]" takes IPv4 connections as well, whatever net.ipv6.bindv6only says.
-  if (address.family() == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-  if ((options.reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
-      bind(fd, address.get(), address.length()) != 0 || listen(fd, options.backlog) != 0 ||
-      getsockname(fd, bound, &length) != 0) {
-    const int error = errno;
-    close(fd);
-    return ErrnoStatus(error, name);
-  }
-  absl::StatusOr<SocketAddress> own = SocketAddress::FromSockaddr(bound, length);
-  if (!own.ok()) {
-    close(fd);
-    return own.status();
-  }
-  return Listener(new internal::ListenerState(runtime, fd, *own, options.no_delay));
+  return Listener(new internal::ListenerState(runtime, fd, *address, options.no_delay));
 }
 
 void Listener::Close() {

@@ -32,7 +32,7 @@ bool StreamState::StartReceiving() { return !std::exchange(receiving_, true); }
 void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
   Ref();  // the waiter's
-  if (receive_.active()) return;
+  if (receive_.active() || relay_ != nullptr) return;
   Ref();  // the request's, until OnEnd()
   runtime_->receive_path().Arm(receive_, fd_);
 }
@@ -40,6 +40,7 @@ void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
 Buffer StreamState::PopInbox() {
   BufferRecord* record = inbox_.Pop();
   receive_.OnTaken(*record);
+  if (relay_ != nullptr) relay_->OnTaken(record->bytes.size());
   stats_.bytes_received += record->bytes.size();
   ++stats_.fragments_received;
   if (stats_.copied_bytes.has_value() && record->copied) *stats_.copied_bytes += record->bytes.size();
@@ -60,13 +61,35 @@ absl::StatusOr<BufferChain> StreamState::TakeAll() {
 }
 
 void StreamState::OnBytes(RecordQueue& fragments) {
+  if (!place_known_) CheckPlace();
   inbox_.Append(fragments);
   Wake();
 }
 
+void StreamState::CheckPlace() {
+  place_known_ = true;
+  if (relayed_ && !runtime_->receive_path().ArrivesHere(fd_)) runtime_->CountMisplaced();
+}
+
 void StreamState::OnEnd(const absl::Status& status) {
-  End(status);
+  // The data is in the region of somebody else: of another runtime of the server, if there is one.
+  const bool elsewhere = relayed_ && ErrnoOf(status) == EFAULT;
+  if (elsewhere && !std::exchange(place_known_, true)) runtime_->CountMisplaced();
+  const Membership& membership = runtime_->membership();
+  if (elsewhere && membership.group != nullptr && open_) {
+    relay_ = std::make_shared<Relay>(*this, membership);
+    relay_->Start();
+  } else {
+    End(status);
+  }
   Unref();  // the request's
+}
+
+void StreamState::OnRelayedBytes(RecordQueue& fragments) {
+  for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next)
+    receive_.OnCopyAdded(*record);
+  inbox_.Append(fragments);
+  Wake();
 }
 
 void StreamState::End(const absl::Status& status) {
@@ -83,6 +106,7 @@ void StreamState::Close() {
   ended_ = true;
   end_ = ErrnoStatus(ECANCELED, "the stream was closed");
   Wake();
+  if (relay_ != nullptr) relay_->Close();
   if (runtime_ != nullptr) {
     if (receive_.active()) runtime_->receive_path().Cancel(receive_);
     if (sending_ != nullptr) sending_->Cancel();

@@ -6,11 +6,13 @@
 #define ZCRX_LIB_NET_STREAM_STATE_H_
 
 #include <coroutine>
+#include <memory>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
+#include "lib/net/relay.h"
 #include "lib/net/send_operation.h"
 #include "lib/receive/receive_path.h"
 #include "lib/runtime/runtime_core.h"
@@ -61,6 +63,13 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   // Ends all that is in flight; the socket is closed once the kernel is done with it.
   void Close();
 
+  // Whether others receive for it what has arrived at their queues; not if it itself receives for another.
+  void set_relayed(bool relayed) { relayed_ = relayed; }
+
+  // --- Of the relay, which receives in place of the request, once that has met EFAULT.
+  void OnRelayedBytes(RecordQueue& fragments);
+  void OnRelayEnd(const absl::Status& status) { End(status); }
+
   // For operations and waiters, which need this to stay. Dropping the last reference ends it.
   void Ref() { ++references_; }
   void Unref();
@@ -79,6 +88,8 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
 
   void End(const absl::Status& status);
   void CloseSocketIfUnused();
+  // Finds out, once, whether the packets arrive at the runtime's queue.
+  void CheckPlace();
   Buffer PopInbox();
 
   RuntimeCore* runtime_;  // null once it is gone
@@ -91,6 +102,9 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   RecordQueue inbox_;
   bool receiving_ = false;
   bool ended_ = false;
+  std::shared_ptr<Relay> relay_;
+  bool relayed_ = true;
+  bool place_known_ = false;
   absl::Status end_;  // how, once the inbox is empty
   std::coroutine_handle<> waiter_;
 

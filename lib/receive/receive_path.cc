@@ -58,6 +58,11 @@ void ReceiveRequest::Detach() {
   path_ = nullptr;
 }
 
+void ReceiveRequest::OnCopyAdded(const BufferRecord& record) {
+  ++copies_;
+  if (path_ != nullptr) path_->Count(record);
+}
+
 void ReceiveRequest::OnCompletion(const Completion& completion) { path_->OnCompletion(*this, completion); }
 
 void ReceivePath::Arm(ReceiveRequest& request, int fd) {
@@ -120,16 +125,20 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   }
 }
 
+void ReceivePath::Count(const BufferRecord& record) {
+  ++fragments_;
+  bytes_ += record.bytes.size();
+  if (!record.copied) return;
+  copied_bytes_ += record.bytes.size();
+  ++copied_fragments_;
+}
+
 void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
   request.fruitless_waits_ = 0;
   wait_ = kFirstWait;
-  fragments_ += fragments.size();
   for (BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
     BufferLedger::Assign(record, request.account_);
-    bytes_ += record->bytes.size();
-    if (!record->copied) continue;
-    copied_bytes_ += record->bytes.size();
-    ++copied_fragments_;
+    Count(*record);
   }
   request.sink_.OnBytes(fragments);
   PauseIfOverQuota(request);

@@ -51,6 +51,9 @@ class ReceiveRequest final : public CompletionHandler {
     if (record.ledger == nullptr) --copies_;
   }
 
+  // A copy of what another runtime has received joins the sink's unread fragments.
+  void OnCopyAdded(const BufferRecord& record);
+
   void OnCompletion(const Completion& completion) override;
 
   // Armed, or about to be armed again: OnEnd() is still to come.
@@ -110,6 +113,10 @@ class ReceivePath {
   // Whether each fragment's `copied` is known.
   bool tells_copied() const { return tells_copied_; }
 
+  // Whether the packets of the socket come by the queue that this path receives from. True if that cannot be
+  // told. Takes a system call; after the first bytes.
+  virtual bool ArrivesHere(int) { return true; }
+
   // Adds what this path counts.
   virtual void AddStats(RuntimeStats& stats) const;
 
@@ -159,6 +166,7 @@ class ReceivePath {
   };
 
   void OnCompletion(ReceiveRequest& request, const Completion& completion);
+  void Count(const BufferRecord& record);
   void Deliver(ReceiveRequest& request, RecordQueue& fragments);
   void OnRequestEnded(ReceiveRequest& request, int result);
   void ArmAgain(ReceiveRequest& request);

@@ -15,6 +15,7 @@ class ZeroCopyPath final : public ReceivePath {
  public:
   ZeroCopyPath(Ring& ring, std::unique_ptr<InterfaceQueue> queue);
 
+  bool ArrivesHere(int fd) override { return queue_->ArrivesHere(fd); }
   void AddStats(RuntimeStats& stats) const override;
 
  protected:

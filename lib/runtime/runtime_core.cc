@@ -261,6 +261,7 @@ RuntimeStats RuntimeCore::stats() const {
   stats.turns = turns_;
   stats.completions = completions_;
   stats.completion_bytes = completions_ * ring_->completion_entry_bytes();
+  stats.misplaced_streams = misplaced_;
   stats.completion_overflows = ring_->overflows();
   receive_path_->AddStats(stats);
   return stats;

@@ -19,6 +19,7 @@
 #include "lib/receive/receive_path.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
+#include "lib/runtime/runtime_group.h"
 #include "lib/runtime/task_list.h"
 #include "lib/runtime/timer_queue.h"
 #include "zcrx/internal/context.h"
@@ -65,6 +66,12 @@ class RuntimeCore {
 
   // Resumes `coroutine` at the next turn.
   void Schedule(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
+
+  // Where a server puts it. Before anything arrives.
+  void set_membership(Membership membership) { membership_ = std::move(membership); }
+  const Membership& membership() const { return membership_; }
+  // A stream's packets arrive at another queue.
+  void CountMisplaced() { ++misplaced_; }
 
   // A number for a stream that no other has had.
   uint64_t NewStreamId() { return ++last_stream_id_; }
@@ -148,6 +155,8 @@ class RuntimeCore {
   TaskList tasks_;
   RuntimeResource* resources_ = nullptr;
   uint64_t last_stream_id_ = 0;
+  Membership membership_;
+  uint64_t misplaced_ = 0;
   Pressure told_pressure_ = Pressure::kNone;
   std::vector<PressureAwaiter*> pressure_waiters_;
   bool shutting_down_ = false;

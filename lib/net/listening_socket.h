@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sockets that listen: what a Listener accepts from.
+#ifndef ZCRX_LIB_NET_LISTENING_SOCKET_H_
+#define ZCRX_LIB_NET_LISTENING_SOCKET_H_
+
+#include "absl/status/statusor.h"
+#include "zcrx/address.h"
+#include "zcrx/listener.h"
+
+namespace zcrx::inline v0::internal {
+
+// A socket, owned by the caller, that listens on `address`.
+absl::StatusOr<int> OpenListeningSocket(const SocketAddress& address, const ListenerOptions& options);
+
+}  // namespace zcrx::inline v0::internal
+
+#endif  // ZCRX_LIB_NET_LISTENING_SOCKET_H_

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zcrx/server.h"
+
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/net/listening_socket.h"
+#include "lib/server/steering.h"
+#include "lib/server/worker.h"
+#include "zcrx/status.h"
+
+namespace zcrx::inline v0 {
+namespace internal {
+namespace {
+
+uint32_t UsableCpus() {
+  cpu_set_t cpus;
+  // Fails only on machines with more CPUs than the set has.
+  return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? static_cast<uint32_t>(CPU_COUNT(&cpus))
+                                                        : uint32_t{CPU_SETSIZE};
+}
+
+absl::Status Check(const ServerOptions& options, size_t threads) {
+  if (!options.rx_queues.empty() && !options.runtime.interface_queue.has_value()) {
+    return absl::InvalidArgumentError(
+        "ServerOptions::rx_queues needs the interface they are of; fix: set "
+        "ServerOptions::runtime.interface_queue");
+  }
+  if (options.rx_queues.empty() && options.runtime.interface_queue.has_value()) {
+    return absl::InvalidArgumentError(
+        "ServerOptions::runtime.interface_queue is set, but not which queues; fix: set "
+        "ServerOptions::rx_queues");
+  }
+  if (!options.rx_queues.empty() && options.threads != 0 && options.threads != threads) {
+    return absl::InvalidArgumentError(absl::StrCat("ServerOptions::threads is ", options.threads,
+                                                   ", but there is a thread for each of ", threads,
+                                                   " rx_queues; fix: leave it 0"));
+  }
+  std::vector<uint32_t> queues = options.rx_queues;
+  std::sort(queues.begin(), queues.end());
+  const auto twice = std::adjacent_find(queues.begin(), queues.end());
+  if (twice != queues.end())
+    return absl::InvalidArgumentError(
+        absl::StrCat("ServerOptions::rx_queues names queue ", *twice, " twice"));
+  if (!options.cpus.empty() && options.cpus.size() != threads) {
+    return absl::InvalidArgumentError(absl::StrCat("ServerOptions::cpus has ", options.cpus.size(),
+                                                   " CPUs for ", threads, " threads; fix: one for each"));
+  }
+  return absl::OkStatus();
+}
+
+// The address that a listening socket is bound to.
+absl::StatusOr<SocketAddress> BoundAddress(int fd) {
+  sockaddr_storage storage;
+  socklen_t length = sizeof(storage);
+  auto* bound = reinterpret_cast<sockaddr*>(&storage);
+  if (getsockname(fd, bound, &length) != 0) return ErrnoStatus(errno, "the server's address");
+  return SocketAddress::FromSockaddr(bound, length);
+}
+
+}  // namespace
+
+class ServerState {
+ public:
+  ServerState(Server::Handler handler, size_t threads)
+      : handler_(std::move(handler)), group_(std::make_shared<RuntimeGroup>(threads)) {}
+  ~ServerState() {
+    const absl::Status drained = Drain({});
+    (void)drained;  // nobody is left to be told
+  }
+  ServerState(const ServerState&) = delete;
+  ServerState& operator=(const ServerState&) = delete;
+
+  absl::Status Start(const ServerOptions& options);
+  absl::Status Drain(std::chrono::nanoseconds grace);
+  const SocketAddress& address() const { return address_; }
+  std::vector<ServerThreadStats> stats() const;
+
+ private:
+  absl::Status StartWorkers(const ServerOptions& options);
+  absl::Status Listen(const ServerOptions& options);
+
+  const Server::Handler handler_;
+  const std::shared_ptr<RuntimeGroup> group_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  SocketAddress address_;
+  std::optional<absl::Status> result_;  // of Drain()
+};
+
+absl::Status ServerState::Start(const ServerOptions& options) {
+  absl::Status started = StartWorkers(options);
+  // Every queue is registered before the first connection can come: what arrives earlier is copied.
+  if (started.ok()) started = Listen(options);
+  return started;
+}
+
+absl::Status ServerState::StartWorkers(const ServerOptions& options) {
+  for (size_t i = 0; i < group_->size(); ++i) {
+    WorkerOptions worker = {.runtime = options.runtime, .cpu = {}, .no_delay = options.listener.no_delay};
+    if (!options.rx_queues.empty()) worker.runtime.interface_queue->rx_queue = options.rx_queues[i];
+    if (!options.cpus.empty()) worker.cpu = options.cpus[i];
+    workers_.push_back(std::make_unique<Worker>(group_, i, worker, handler_));
+  }
+  absl::Status first;
+  for (const auto& worker : workers_) first.Update(worker->Created());
+  return first;
+}
+
+absl::Status ServerState::Listen(const ServerOptions& options) {
+  ListenerOptions listener = options.listener;
+  listener.reuse_port = true;
+  address_ = options.address;
+  std::vector<int> sockets;
+  absl::Status status;
+  while (status.ok() && sockets.size() < workers_.size()) {
+    const absl::StatusOr<int> fd = OpenListeningSocket(address_, listener);
+    status = fd.status();
+    if (!fd.ok()) break;
+    sockets.push_back(*fd);
+    if (sockets.size() > 1) continue;
+    // The others join the first, whatever port it got, and its program.
+    const absl::StatusOr<SocketAddress> bound = BoundAddress(*fd);
+    status = bound.status();
+    if (bound.ok()) address_ = *bound;
+    if (status.ok() && options.steer && !options.rx_queues.empty())
+      status = SteerByQueue(*fd, options.rx_queues);
+  }
+  for (size_t i = 0; i < sockets.size(); ++i) {
+    if (status.ok()) {
+      workers_[i]->Listen(sockets[i]);
+    } else {
+      close(sockets[i]);
+    }
+  }
+  return status;
+}
+
+absl::Status ServerState::Drain(std::chrono::nanoseconds grace) {
+  if (result_.has_value()) return *result_;
+  for (const auto& worker : workers_) worker->Drain(grace);
+  size_t cancelled = 0;
+  for (const auto& worker : workers_) cancelled += worker->Drained();
+  absl::Status result;
+  if (cancelled > 0) {
+    result = ErrnoStatus(ETIMEDOUT,
+                         absl::StrCat(cancelled, " connections had not ended in time and were cancelled"));
+  }
+  // Only now: until here a worker may have data for the others.
+  for (const auto& worker : workers_) result.Update(worker->End());
+  result_ = result;
+  return result;
+}
+
+std::vector<ServerThreadStats> ServerState::stats() const {
+  std::vector<ServerThreadStats> stats;
+  for (const auto& worker : workers_) stats.push_back(worker->stats());
+  return stats;
+}
+
+}  // namespace internal
+
+absl::StatusOr<Server> Server::Start(const ServerOptions& options, Handler handler) {
+  size_t threads = options.rx_queues.size();
+  if (threads == 0) threads = options.threads != 0 ? options.threads : internal::UsableCpus();
+  if (absl::Status checked = internal::Check(options, threads); !checked.ok()) return checked;
+  auto state = std::make_unique<internal::ServerState>(std::move(handler), threads);
+  if (absl::Status started = state->Start(options); !started.ok()) return started;
+  return Server(std::move(state));
+}
+
+Server::Server(std::unique_ptr<internal::ServerState> state) : state_(std::move(state)) {}
+Server::Server(Server&&) noexcept = default;
+Server& Server::operator=(Server&&) noexcept = default;
+Server::~Server() = default;
+
+absl::Status Server::Drain(std::chrono::nanoseconds grace) { return state_->Drain(grace); }
+SocketAddress Server::address() const { return state_->address(); }
+std::vector<ServerThreadStats> Server::stats() const { return state_->stats(); }
+
+}  // namespace zcrx::inline v0
