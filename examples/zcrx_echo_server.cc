@@ -37,6 +37,7 @@ ABSL_FLAG(
     "ring by which the kernel tells of received bytes: auto, main_cq or rbuf (fail or copy without it)");
 ABSL_FLAG(uint32_t, region_mib, 64, "memory the NIC writes payload into, in MiB");
 ABSL_FLAG(std::string, pages, "normal", "pages of that memory: normal, thp or huge");
+ABSL_FLAG(uint32_t, zero_copy_send_bytes, 16384, "sends of so many bytes and more are not copied");
 ABSL_FLAG(uint32_t, completion_entries, 8192, "entries of the completion queue");
 ABSL_FLAG(absl::Duration, stats_interval, absl::Seconds(1), "time between two lines; 0 prints none");
 
@@ -59,6 +60,7 @@ struct Connections {
   // Of those that have ended.
   uint64_t bytes_sent = 0;
   uint64_t bytes_sent_zero_copy = 0;
+  uint64_t bytes_sent_fixed = 0;
   absl::Status accept_error;
 };
 
@@ -79,6 +81,7 @@ zcrx::Task<void> Serve(zcrx::Stream peer, Connections& connections) {
   --connections.open;
   connections.bytes_sent += peer.stats().bytes_sent;
   connections.bytes_sent_zero_copy += peer.stats().bytes_sent_zero_copy;
+  connections.bytes_sent_fixed += peer.stats().bytes_sent_fixed;
   if (status.ok() || absl::IsCancelled(status)) co_return;
   ++connections.failed;
   absl::FPrintF(stderr, "zcrx_echo_server: a connection ended: %s\n", std::string(status.message()));
@@ -141,9 +144,11 @@ void PrintSummary(const Sample& start, const Sample& end, const Connections& con
       "cpu_seconds_per_gib=%.3f\n",
       connections.accepted, connections.failed, open, seconds, cpu_seconds,
       gib > 0 ? cpu_seconds / gib : 0.0);
-  absl::PrintF("summary: bytes_received=%d fragments_received=%d bytes_sent=%d bytes_sent_zero_copy=%d\n",
-               stats.bytes_received, stats.fragments_received, connections.bytes_sent,
-               connections.bytes_sent_zero_copy);
+  absl::PrintF(
+      "summary: bytes_received=%d fragments_received=%d bytes_sent=%d bytes_sent_zero_copy=%d "
+      "bytes_sent_fixed=%d\n",
+      stats.bytes_received, stats.fragments_received, connections.bytes_sent,
+      connections.bytes_sent_zero_copy, connections.bytes_sent_fixed);
   if (stats.copied_bytes.has_value() && stats.copied_fragments.has_value()) {
     absl::PrintF("summary: bytes_zero_copy=%d bytes_copied=%d fragments_zero_copy=%d fragments_copied=%d\n",
                  stats.bytes_received - *stats.copied_bytes, *stats.copied_bytes,
@@ -170,6 +175,7 @@ zcrx::CompletionRing CompletionRingFromFlags() {
 zcrx::RuntimeOptions OptionsFromFlags() {
   zcrx::RuntimeOptions options;
   options.completion_entries = absl::GetFlag(FLAGS_completion_entries);
+  options.zero_copy_send_bytes = absl::GetFlag(FLAGS_zero_copy_send_bytes);
   const std::string mode = absl::GetFlag(FLAGS_mode);
   if (mode == "zero-copy") {
     options.mode = zcrx::ReceiveMode::kZeroCopy;

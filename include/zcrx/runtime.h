@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -76,6 +77,10 @@ struct RuntimeOptions {
   PoolOptions copy_pool = {.bytes = 16u << 20, .buffer_bytes = 16384};
   // What is done when much of the region (or of the copy path's memory) is taken.
   PressureOptions pressure = {};
+  // What is sent out of buffers goes without a copy (SEND_ZC) from this many bytes on; less is copied, as
+  // pages and a second completion cost more. SIZE_MAX: all is copied. See docs/guide.md for how it was
+  // measured.
+  size_t zero_copy_send_bytes = 16384;
   // Entries of the submission queue. It is flushed when full.
   uint32_t submission_entries = 256;
   // Entries of the completion queue: at least the fragments that may arrive in

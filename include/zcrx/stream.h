@@ -114,6 +114,10 @@ struct StreamStats {
   std::optional<uint64_t> copied_bytes;
   uint64_t bytes_sent = 0;            // taken by the kernel
   uint64_t bytes_sent_zero_copy = 0;  // of these, asked to be sent out of our memory (SEND_ZC)
+  uint64_t bytes_sent_fixed = 0;      // of these, out of the region, which is pinned once and not per request
+  // Requests of such that the kernel copied all the same, as it does on the loopback interface; as far as it
+  // tells (6.2 and later). When it keeps doing so the stream goes over to plain sends.
+  uint64_t sends_copied_anyway = 0;
 };
 
 // Move-only. Belongs to the thread of its runtime. One task may receive while
@@ -161,6 +165,12 @@ class Stream {
   // `co_await` returns. Small ones are copied and go back at once.
   [[nodiscard]] internal::SendAllAwaiter SendAll(Buffer buffer);
   [[nodiscard]] internal::SendAllAwaiter SendAll(BufferChain chain);
+
+  // Sends all of `bytes` out of the caller's memory, whatever their number, and returns when the kernel is
+  // done with it: once the peer has acknowledged them, or the connection has ended. Until then they must stay
+  // and not change. Errors as Send(); on an error, too, the kernel is done with the memory. On sockets or
+  // kernels that cannot, the bytes are copied.
+  [[nodiscard]] internal::SendAllAwaiter SendAllInPlace(std::span<const std::byte> bytes);
 
   // Ends one direction or both: the peer sees the end of the stream after what
   // has been sent. What has arrived can still be received.

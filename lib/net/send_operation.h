@@ -33,6 +33,9 @@ class SendOperation final : public CompletionHandler {
   // Sends all of `chain` and keeps it until the kernel is done with it.
   static SendOperation* OfChain(StreamState* stream, BufferChain chain);
 
+  // Sends all of `bytes`, which the caller keeps until it is over: the kernel is then done with them.
+  static SendOperation* InPlace(StreamState* stream, std::span<const std::byte> bytes);
+
   static void* operator new(size_t bytes) { return RecycledStorage(bytes); }
   static void operator delete(void* storage, size_t bytes) { RecycleStorage(storage, bytes); }
 
@@ -55,7 +58,11 @@ class SendOperation final : public CompletionHandler {
 
   void Submit();
   void FillIovecs();
+  void FillRequest(io_uring_sqe& entry);
+  // Gives up what a kernel that answers EINVAL may lack. False if there is nothing more to give up.
+  bool AskForLess();
   void OnResult(int result);
+  void Resume();
   void Finish(const absl::Status& status);
   void DeleteIfUnused();
 
@@ -65,7 +72,10 @@ class SendOperation final : public CompletionHandler {
   std::span<const std::byte> bytes_;
   BufferChain chain_;
   bool zero_copy_ = false;
-  bool zero_copy_request_ = false;  // the one in flight
+  bool zero_copy_request_ = false;    // the one in flight
+  bool fixed_request_ = false;        // out of a fixed buffer
+  bool fixed_parts_request_ = false;  // in several parts
+  bool in_place_ = false;             // over when the kernel is done with the memory
   bool cancelled_ = false;
 
   size_t sent_ = 0;

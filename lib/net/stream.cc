@@ -109,6 +109,10 @@ internal::SendAllAwaiter Stream::SendAll(std::span<const std::byte> bytes) {
       internal::SendOperation::OfBytes(state_, bytes, internal::SendOperation::Extent::kAll));
 }
 
+internal::SendAllAwaiter Stream::SendAllInPlace(std::span<const std::byte> bytes) {
+  return internal::SendAllAwaiter(internal::SendOperation::InPlace(state_, bytes));
+}
+
 internal::SendAllAwaiter Stream::SendAll(Buffer buffer) {
   BufferChain chain;
   chain.Append(std::move(buffer));

@@ -57,6 +57,13 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
     --sends_;
     Unref();
   }
+  // Whether it is worth asking the kernel not to copy.
+  bool MaySendZeroCopy() const { return copied_in_a_row_ < kMostCopied; }
+  // What the kernel told of a request of that kind.
+  void OnZeroCopySent(bool copied) {
+    copied_in_a_row_ = copied ? copied_in_a_row_ + 1 : 0;
+    if (copied) ++stats_.sends_copied_anyway;
+  }
   SendOperation* sending() { return sending_; }
   void set_sending(SendOperation* operation) { sending_ = operation; }
 
@@ -84,6 +91,9 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   void OnRuntimeGone() override;
 
  private:
+  // After so many copies in a row it is not.
+  static constexpr uint32_t kMostCopied = 4;
+
   ~StreamState();
 
   void End(const absl::Status& status);
@@ -110,6 +120,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
 
   SendOperation* sending_ = nullptr;
   int sends_ = 0;
+  uint32_t copied_in_a_row_ = 0;  // sends that were to be without a copy
   StreamStats stats_;
 };
 

@@ -7,7 +7,9 @@
 #define ZCRX_LIB_RECEIVE_RECEIVE_PATH_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -109,6 +111,9 @@ class ReceivePath {
 
   // Before the thread blocks. False: something has come back, do not block.
   bool PrepareToSleep();
+
+  // The memory that buffers lie in.
+  std::span<std::byte> memory() { return {ledger().region().base(), ledger().region().bytes()}; }
 
   // Whether each fragment's `copied` is known.
   bool tells_copied() const { return tells_copied_; }

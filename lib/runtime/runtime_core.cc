@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOp
       new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
   if (absl::Status opened = core->OpenReceivePath(options); !opened.ok()) return opened;
   if (absl::Status opened = core->OpenEventFd(); !opened.ok()) return opened;
+  core->zero_copy_send_bytes_ = options.zero_copy_send_bytes;
   core->receive_path_->SetPressureOptions(options.pressure);
   core->waker_poll_.Arm();
   core->ring_->StartNotifying(/*now=*/true);
@@ -59,7 +60,8 @@ RuntimeCore::RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, st
       waker_poll_(*this),
       timer_poll_(*this),
       context_(this, nullptr),
-      tasks_(context_) {}
+      tasks_(context_),
+      fixed_buffers_(*ring_) {}
 
 absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   absl::Status zero_copy;

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/receive/receive_path.h"
+#include "lib/ring/fixed_buffers.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
 #include "lib/runtime/runtime_group.h"
@@ -66,6 +67,21 @@ class RuntimeCore {
 
   // Resumes `coroutine` at the next turn.
   void Schedule(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
+
+  // How the kernel lets us send without a copy, as far as is known.
+  struct SendAbilities {
+    bool zero_copy = true;     // SENDMSG_ZC
+    bool report_usage = true;  // tells whether it copied after all
+    bool fixed_parts = true;   // several parts of a fixed buffer in one request, since 6.15
+  };
+  SendAbilities& send_abilities() { return send_abilities_; }
+  // Bytes from which on a send is worth being one without a copy.
+  size_t zero_copy_send_bytes() const { return zero_copy_send_bytes_; }
+  // The region, once something is sent out of it.
+  FixedBuffers& fixed_buffers() {
+    fixed_buffers_.Register(receive_path_->memory());
+    return fixed_buffers_;
+  }
 
   // Where a server puts it. Before anything arrives.
   void set_membership(Membership membership) { membership_ = std::move(membership); }
@@ -154,6 +170,9 @@ class RuntimeCore {
   Context context_;
   TaskList tasks_;
   RuntimeResource* resources_ = nullptr;
+  SendAbilities send_abilities_;
+  size_t zero_copy_send_bytes_ = 0;
+  FixedBuffers fixed_buffers_;
   uint64_t last_stream_id_ = 0;
   Membership membership_;
   uint64_t misplaced_ = 0;

@@ -21,6 +21,12 @@ inline constexpr unsigned kRegisterZcrxIfq = 32;   // since 6.15
 inline constexpr unsigned kRegisterQuery = 35;     // since 6.18
 inline constexpr unsigned kRegisterZcrxCtrl = 36;  // since 6.19
 
+// --- Zero-copy sends; not in the liburing of Debian 12 -------------------------------
+
+inline constexpr uint16_t kSendZcReportUsage = 1u << 3;  // IORING_SEND_ZC_REPORT_USAGE, since 6.2
+inline constexpr uint32_t kNotifUsageZcCopied =
+    1u << 31;  // IORING_NOTIF_USAGE_ZC_COPIED: in res of the notification
+
 // The upper bits of a completion's offset name the area.
 inline constexpr unsigned kAreaShift = 48;
 inline constexpr uint64_t kAreaMask = ~((uint64_t{1} << kAreaShift) - 1);
