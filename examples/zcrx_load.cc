@@ -47,6 +47,8 @@ ABSL_FLAG(uint32_t, window, 4, "messages in flight on each connection; 1 is requ
 ABSL_FLAG(uint64_t, total_bytes, 64 << 20, "bytes to send, over all connections; not used with --duration");
 ABSL_FLAG(absl::Duration, duration, absl::ZeroDuration(), "send for so long (\"10s\") instead");
 ABSL_FLAG(absl::Duration, stall_timeout, absl::Seconds(30), "give up if nothing comes back for so long");
+ABSL_FLAG(absl::Duration, pause, absl::ZeroDuration(),
+          "each connection stops reading now and then, for a random time of up to so long");
 ABSL_FLAG(uint64_t, seed, 1, "seed of the content and of random sizes");
 ABSL_FLAG(bool, json, false, "print the result as one line of JSON");
 
@@ -54,7 +56,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kChunkBytes = 64 << 10;  // what is generated, sent, read and checked at a time
+constexpr uint64_t kBytesBetweenPauses = 8 << 20;  // at most
+constexpr size_t kChunkBytes = 64 << 10;           // what is generated, sent, read and checked at a time
 
 // Percentiles of durations: exact up to a million, of a fair sample of a million beyond.
 class Latencies {
@@ -93,6 +96,7 @@ struct Plan {
   uint64_t max_message = 0;
   uint32_t window = 0;
   uint64_t seed = 0;
+  Clock::duration pause = {};                             // the longest
   Clock::time_point deadline = Clock::time_point::max();  // no new messages after it
 };
 
@@ -126,6 +130,13 @@ class Connection {
     if (!done()) Send();
   }
 
+  // Reads again, if a pause is over.
+  void EndPause(Clock::time_point now) {
+    if (done() || !paused() || now < paused_until_) return;
+    paused_until_ = {};
+    Want(interest_ | EPOLLIN);
+  }
+
   // Ends the connection with an error, which is printed.
   void Fail(const std::string& why) {
     absl::FPrintF(stderr, "zcrx_load: connection %d: %s (%d bytes sent, %d came back right)\n", number_, why,
@@ -139,6 +150,17 @@ class Connection {
     uint64_t end;
     Clock::time_point start;
   };
+
+  bool paused() const { return paused_until_ != Clock::time_point(); }
+
+  // Stops reading every few megabytes.
+  void PauseNowAndThen(Clock::time_point now) {
+    if (plan_.pause == Clock::duration::zero() || checked_ < next_pause_) return;
+    const uint64_t word = RandomWord(seed_, checked_);
+    next_pause_ = checked_ + 1 + word % kBytesBetweenPauses;
+    paused_until_ = now + plan_.pause * static_cast<int64_t>(word % 1000) / 1000;
+    Want(interest_ & ~uint32_t{EPOLLIN});
+  }
 
   void Close() {
     if (fd_ >= 0) close(std::exchange(fd_, -1));
@@ -202,6 +224,7 @@ class Connection {
                                ", got 0x", absl::Hex(got[at])));
     }
     checked_ += size;
+    PauseNowAndThen(Clock::now());
     if (in_flight_.empty() || in_flight_.front().end > checked_) return;
     const auto now = Clock::now();
     while (!in_flight_.empty() && in_flight_.front().end <= checked_) {
@@ -211,6 +234,7 @@ class Connection {
   }
 
   void Want(uint32_t events) {
+    if (paused()) events &= ~uint32_t{EPOLLIN};
     if (events == interest_) return;
     interest_ = events;
     epoll_event event = {.events = events, .data = {.ptr = this}};
@@ -231,6 +255,8 @@ class Connection {
   uint64_t begun_ = 0;    // end of the last message begun
   uint64_t sent_ = 0;     // bytes the socket has taken
   uint64_t checked_ = 0;  // bytes that came back right
+  uint64_t next_pause_ = 1;
+  Clock::time_point paused_until_;  // the epoch: not paused
   bool half_closed_ = false;
   bool failed_ = false;
 };
@@ -258,6 +284,7 @@ Plan MakePlan() {
   }
   plan.window = absl::GetFlag(FLAGS_window);
   plan.seed = absl::GetFlag(FLAGS_seed);
+  plan.pause = absl::ToChronoNanoseconds(absl::GetFlag(FLAGS_pause));
   if (plan.window == 0) WrongUsage("--window is to be 1 or more");
   if (absl::GetFlag(FLAGS_connections) == 0) WrongUsage("--connections is to be 1 or more");
   return plan;
@@ -306,8 +333,12 @@ bool Run(Plan plan) {
   std::array<epoll_event, 64> events;
   auto last_news = start;
   while (!std::all_of(connections.begin(), connections.end(), std::mem_fn(&Connection::done))) {
-    const int ready = epoll_wait(epoll, events.data(), events.size(), 100);
+    const bool pauses = plan.pause > Clock::duration::zero();
+    const int ready = epoll_wait(epoll, events.data(), events.size(), pauses ? 1 : 100);
     const auto now = Clock::now();
+    if (pauses) {
+      for (Connection& connection : connections) connection.EndPause(now);
+    }
     if (ready > 0) last_news = now;
     for (int i = 0; i < ready; ++i) {
       auto* connection = static_cast<Connection*>(events[i].data.ptr);

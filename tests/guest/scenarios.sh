@@ -124,3 +124,91 @@ scenario_auto_mode_on_an_interface_that_cannot() {
   ip netns exec a "$BUILD/examples/zcrx_load" --address=127.0.0.1 --port=7999 --total_bytes=10000000
   stop_server
 }
+
+# --- The proxy: in namespace a, between a client and a backend that are in b ----------
+
+# What no rule steers arrives at queue 0: what the client sends as well as what the backend does.
+readonly PROXY_PORT=7100 BACKEND_PORT=7101
+
+# start_listening FILE NAMESPACE COMMAND...: returns once it serves; its process in STARTED.
+start_listening() {
+  local output=$1 namespace=$2
+  shift 2
+  : >"$output"
+  ip netns exec "$namespace" "$@" >"$output" 2>&1 &
+  STARTED=$!
+  for _ in {1..300}; do
+    if grep -q '^listening on' "$output"; then return; fi
+    kill -0 "$STARTED" || break
+    sleep 0.1
+  done
+  echo "$1 did not come up"
+  cat "$output"
+  return 1
+}
+
+start_backend() {
+  start_listening "$WORK/backend" b "$BUILD/examples/zcrx_echo_server" --address=10.0.0.2 --port="$BACKEND_PORT" --stats_interval=0
+  BACKEND=$STARTED
+}
+
+start_proxy() { # OPTION...
+  start_listening "$WORK/server" a "$BUILD/examples/zcrx_proxy" --mode=zero-copy --interface="$ZCRX_IF_A" --queues=0 \
+    --address=10.0.0.1 --port="$PROXY_PORT" --backends="10.0.0.2:$BACKEND_PORT" --stats_interval=0 "$@"
+  SERVER=$STARTED
+}
+
+# Readers that pause, connections that half-close; much of it by $ZCRX_PROXY_MIB.
+scenario_proxy() {
+  local bytes=$((${ZCRX_PROXY_MIB:-64} << 20))
+  start_backend
+  start_proxy
+  load --port="$PROXY_PORT" --connections=16 --message_bytes=1-300000 --total_bytes="$bytes" --pause=20ms
+  stop_server
+  kill -INT "$BACKEND"
+  wait "$BACKEND"
+  grep '^summary' "$WORK/server" >&3
+  expect "$(summary connections)" -eq 16 "16 connections"
+  expect "$(summary failed)" -eq 0 "no failed connection"
+  expect "$(summary bytes_up)" -eq "$bytes" "all bytes to the backend"
+  expect "$(summary bytes_down)" -eq "$bytes" "all bytes back"
+  expect "$(summary bytes_copied_in_user_space)" -eq 0 "no byte copied in user space"
+  expect "$(summary bytes_sent_in_place)" -gt 0 "some bytes sent out of the region"
+}
+
+# The backend is not there when the client comes, comes, and is exchanged for another.
+scenario_proxy_survives_backends() {
+  local client
+  start_proxy --connect_timeout=60s
+  load --port="$PROXY_PORT" --connections=4 --total_bytes=4000000 &
+  client=$!
+  sleep 1
+  start_backend
+  wait "$client"
+  kill -KILL "$BACKEND"
+  wait "$BACKEND" || true
+  start_backend
+  load --port="$PROXY_PORT" --connections=4 --total_bytes=4000000
+  kill -INT "$BACKEND"
+  wait "$BACKEND"
+  stop_server
+  expect "$(summary connections)" -eq 8 "8 connections"
+  expect "$(summary failed)" -eq 0 "no failed connection"
+}
+
+# A backend that echoes shows the client what the proxy told it.
+scenario_proxy_protocol() {
+  local answer
+  start_backend
+  start_proxy --proxy_protocol
+  answer=$(ip netns exec b bash -c "exec 3<>/dev/tcp/10.0.0.1/$PROXY_PORT; echo hello >&3; head -c 34 <&3" | od -An -v -tx1 | tr -d ' \n')
+  stop_server
+  kill -INT "$BACKEND"
+  wait "$BACKEND"
+  # Signature, version and command, TCP over IPv4, 12 bytes; client and proxy; the client's port; the proxy's
+  # port; what the client said.
+  [[ $answer =~ ^0d0a0d0a000d0a515549540a2111000c0a0000020a000001....1bbc68656c6c6f0a$ ]] || {
+    echo "the backend was told $answer"
+    return 1
+  }
+}
