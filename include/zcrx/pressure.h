@@ -16,7 +16,7 @@
 //     }
 //   }
 //
-// Below the low watermark all of it is undone. RuntimeStats::pressure counts each
+// At the low watermark all of it is undone. RuntimeStats::pressure counts each
 // step; Runtime::holders() says who has the pieces.
 #ifndef ZCRX_PRESSURE_H_
 #define ZCRX_PRESSURE_H_
@@ -32,8 +32,9 @@ enum class Pressure { kNone, kHigh };
 struct PressureOptions {
   // False: nothing is done; who holds all pieces stops all.
   bool enabled = true;
-  // Parts of the region that are taken, from 0 to 1: pressure begins above the
-  // high watermark, and ends below the low one.
+  // Parts of the region that are taken: pressure begins above the high watermark,
+  // and ends at the low one. 0 <= low_watermark <= high_watermark <= 1, or
+  // Runtime::Create() gives InvalidArgument.
   double high_watermark = 0.75;
   double low_watermark = 0.5;
   // How much of the region one stream may have, in bytes of whole pieces: what has

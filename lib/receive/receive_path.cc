@@ -8,6 +8,7 @@
 #include <climits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -203,6 +204,21 @@ void ReceivePath::Flush() {
 
 // --- Pressure ----------------------------------------------------------------
 
+absl::Status CheckPressureOptions(const PressureOptions& options) {
+  const double low = options.low_watermark;
+  const double high = options.high_watermark;
+  // Written so that a NaN, which compares false with everything, is refused as well.
+  if (!(high >= 0 && high <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("PressureOptions::high_watermark is ", high,
+                                                   "; fix: a part of the region, from 0 to 1"));
+  }
+  if (!(low >= 0 && low <= high)) {
+    return absl::InvalidArgumentError(absl::StrCat("PressureOptions::low_watermark is ", low,
+                                                   "; fix: from 0 to the high_watermark, which is ", high));
+  }
+  return absl::OkStatus();
+}
+
 void ReceivePath::SetPressureOptions(const PressureOptions& options) {
   if (!options.enabled) return;
   const PoolRegion& region = ledger().region();
@@ -235,7 +251,8 @@ void ReceivePath::UpdatePressure() {
     ++pressure_.rises;
     for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_)
       PauseIfOverQuota(*request);
-  } else if (pressure_.now == Pressure::kHigh && out < low_) {
+  } else if (pressure_.now == Pressure::kHigh && out <= low_) {
+    // Not only below: a watermark of 0, or one of a region of few pieces, could never be left.
     pressure_.now = Pressure::kNone;
   }
   if (pressure_.now == Pressure::kHigh && copy_out_ && out > high_) {

@@ -20,6 +20,9 @@ namespace zcrx::inline v0::internal {
 
 class ReceivePath;
 
+// InvalidArgument, with the option and the fix, if the watermarks make no sense.
+absl::Status CheckPressureOptions(const PressureOptions& options);
+
 // A stream, as the receive path sees it.
 class ReceiveSink {
  public:
@@ -86,7 +89,7 @@ class ReceivePath {
   ReceivePath(const ReceivePath&) = delete;
   ReceivePath& operator=(const ReceivePath&) = delete;
 
-  // Before anything is armed.
+  // Before anything is armed. They have been checked.
   void SetPressureOptions(const PressureOptions& options);
   // Limits the receive buffer of a socket, as the options say. Accepted ones inherit it from their listener.
   void LimitSocket(int fd) const;

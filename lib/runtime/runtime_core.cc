@@ -28,6 +28,7 @@ constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
 // --- Creation --------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOptions& options) {
+  if (absl::Status checked = CheckPressureOptions(options.pressure); !checked.ok()) return checked;
   KernelFeatures features = ProbeKernel();
   if (!features.io_uring || !features.defer_taskrun || !features.multishot_receive) {
     return absl::UnimplementedError(

@@ -234,6 +234,18 @@ TEST_F(ReceivePathTest, EntriesThatAreNotThereEndEveryStream) {
   EXPECT_TRUE(absl::IsInternal(*sink(1).end)) << *sink(1).end;
 }
 
+// The lowest low watermark there is must be reached again.
+TEST_F(ReceivePathTest, PressureEndsAtALowWatermarkOfNothing) {
+  path_->SetPressureOptions({.high_watermark = 0, .low_watermark = 0});
+  path_->Append(0, 10);
+  Pass(0, 1);
+  path_->Flush();
+  EXPECT_EQ(path_->pressure(), Pressure::kHigh);
+  sink(0).fragments.DropAll();
+  path_->Flush();
+  EXPECT_EQ(path_->pressure(), Pressure::kNone);
+}
+
 TEST_F(ReceivePathTest, DoesNotAllocate) {
   uint64_t before = 0;
   for (int round = 0; round < 1000; ++round) {

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <limits>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -255,6 +257,30 @@ TEST(RuntimeTest, BadOptionsAreNamed) {
   options = {};
   options.copy_pool.buffer_bytes = 1000;
   EXPECT_NE(Runtime::Create(options).status().message().find("buffer_bytes"), std::string::npos);
+}
+
+TEST(RuntimeTest, WatermarksThatMakeNoSenseAreRefused) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  struct Case {
+    double low;
+    double high;
+    const char* named;  // null: they are fine
+  };
+  for (const Case& c :
+       {Case{0, 0, nullptr}, Case{1, 1, nullptr}, Case{0, 1, nullptr}, Case{0.5, 0.5, nullptr},
+        Case{0.6, 0.5, "low_watermark"}, Case{-0.1, 0.5, "low_watermark"}, Case{kNan, 0.5, "low_watermark"},
+        Case{0.5, 1.1, "high_watermark"}, Case{-0.2, -0.1, "high_watermark"},
+        Case{0.5, kNan, "high_watermark"}}) {
+    SCOPED_TRACE(testing::Message() << c.low << " to " << c.high);
+    const RuntimeOptions options = {.pressure = {.high_watermark = c.high, .low_watermark = c.low}};
+    const absl::Status status = Runtime::Create(options).status();
+    EXPECT_EQ(status.ok(), c.named == nullptr) << status;
+    if (c.named == nullptr) continue;
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    const std::string start = std::string("PressureOptions::") + c.named;
+    EXPECT_EQ(status.message().substr(0, start.size()), start);
+    EXPECT_NE(status.message().find("fix: "), std::string::npos) << status;
+  }
 }
 
 TEST(RuntimeTest, KernelFeaturesDescribeThemselves) {
