@@ -47,12 +47,13 @@ struct PressureOptions {
   bool copy_out = true;
 };
 
-// Counts since the runtime was created.
+// Counts since the runtime was created, but for `now` and `paused`.
 struct PressureStats {
   Pressure now = Pressure::kNone;
   uint64_t rises = 0;   // times it became high
   uint64_t pauses = 0;  // times a stream over its quota was not received from any more
   uint64_t paused = 0;  // streams of which that is so now
+  // Unread fragments that were copied to the heap, so that their pieces could go back.
   uint64_t copied_out_fragments = 0;
   uint64_t copied_out_bytes = 0;
 };

@@ -13,7 +13,10 @@ namespace zcrx::inline v0::internal {
 
 StreamState::StreamState(RuntimeCore& runtime, int fd)
     : runtime_(&runtime), id_(runtime.NewStreamId()), fd_(fd), receive_(runtime.receive_path(), *this, id_) {
-  if (runtime.receive_path().tells_copied()) stats_.copied_bytes = 0;
+  if (runtime.receive_path().tells_copied()) {
+    stats_.copied_bytes = 0;
+    stats_.copied_fragments = 0;
+  }
   runtime_->Attach(this);
 }
 
@@ -42,7 +45,10 @@ Buffer StreamState::PopInbox() {
   receive_.OnTaken(*record);
   stats_.bytes_received += record->bytes.size();
   ++stats_.fragments_received;
-  if (stats_.copied_bytes.has_value() && record->copied) *stats_.copied_bytes += record->bytes.size();
+  if (stats_.copied_bytes.has_value() && record->copied) {
+    *stats_.copied_bytes += record->bytes.size();
+    ++*stats_.copied_fragments;
+  }
   return {record->bytes, record};
 }
 
@@ -91,6 +97,18 @@ void StreamState::Close() {
     if (sends_ > 0) shutdown(fd_, SHUT_WR);
   }
   Unref();
+}
+
+StreamStats StreamState::AllStats() const {
+  StreamStats stats = stats_;
+  for (const BufferRecord* record = inbox_.front(); record != nullptr; record = record->next)
+    stats.unread_bytes += record->bytes.size();
+  stats.unread_fragments = inbox_.size();
+  stats.buffers_out = receive_.buffers_out();
+  stats.pauses = receive_.pauses();
+  stats.copied_out_fragments = receive_.copied_out_fragments();
+  stats.copied_out_bytes = receive_.copied_out_bytes();
+  return stats;
 }
 
 void StreamState::CloseSocketIfUnused() {

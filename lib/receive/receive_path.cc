@@ -115,6 +115,7 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   if (completion.more()) return;
   // A last completion with bytes (copy path) ends the request, not the stream.
   if (had_bytes && request.cancelled_.ok()) {
+    ++rearms_after_bytes_;
     ArmAgain(request);
   } else {
     OnRequestEnded(request, completion.res);
@@ -154,6 +155,7 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
     WaitForBuffer(request);
   } else if (result == -EINTR) {
     // The task had a signal pending; says nothing about the socket.
+    ++rearms_interrupted_;
     ArmAgain(request);
   } else {
     End(request, ReceiveError(-result));
@@ -272,6 +274,7 @@ bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) co
 void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
   if (request.state_ != ReceiveRequest::State::kArmed || !HasMoreThan(quota_, request)) return;
   request.state_ = ReceiveRequest::State::kPausing;
+  ++request.pauses_;
   ++pressure_.pauses;
   ring_.PrepareCancel(&request);
 }
@@ -281,8 +284,10 @@ void ReceivePath::Resume() {
     // Not at once below the quota, or it would be paused and resumed with each piece. And not before its
     // copies have been taken, or there would be more of them each time.
     const bool stays = request->copies_ > 0 || HasMoreThan(quota_ / 2, *request);
-    if (!stays) ArmAgain(*request);
-    return !stays;
+    if (stays) return false;
+    ++rearms_resumed_;
+    ArmAgain(*request);
+    return true;
   });
 }
 
@@ -304,6 +309,7 @@ uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
   RecordQueue& unread = request.sink_.unread();
   RecordQueue before = std::exchange(unread, {});
   uint64_t copied = 0;
+  uint64_t copied_bytes = 0;
   while (!before.empty()) {
     BufferRecord* record = before.Pop();
     if (copied < count && record->ledger != nullptr) {
@@ -312,16 +318,19 @@ uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
       copy->copied = record->copied;
       DropReference(std::exchange(record, copy));
       ++copied;
-      ++pressure_.copied_out_fragments;
-      pressure_.copied_out_bytes += copy->bytes.size();
+      copied_bytes += copy->bytes.size();
     }
     unread.Push(record);
   }
   request.copies_ += copied;
+  request.copied_out_fragments_ += copied;
+  request.copied_out_bytes_ += copied_bytes;
+  pressure_.copied_out_fragments += copied;
+  pressure_.copied_out_bytes += copied_bytes;
   return copied;
 }
 
-std::vector<BufferHolder> ReceivePath::holders() {
+std::vector<BufferHolder> ReceivePath::holders() const {
   const auto now = std::chrono::steady_clock::now();
   std::vector<BufferHolder> holders;
   for (const BufferLedger::Held& held : ledger().ListHeld()) {
@@ -353,6 +362,12 @@ void ReceivePath::AddStats(RuntimeStats& stats) const {
   }
   stats.rearms_no_space += rearms_no_space_;
   stats.rearms_no_buffer += rearms_no_buffer_;
+  stats.rearms_after_bytes += rearms_after_bytes_;
+  stats.rearms_interrupted += rearms_interrupted_;
+  stats.rearms_resumed += rearms_resumed_;
+  stats.pool_pieces = ledger().region().pieces();
+  stats.buffers_out = ledger().out();
+  stats.buffers_out_peak = ledger().out_peak();
   stats.pressure = pressure_;
   stats.pressure.paused = paused_.size();
 }

@@ -59,6 +59,12 @@ class ReceiveRequest final : public CompletionHandler {
   // Armed, or about to be armed again: OnEnd() is still to come.
   bool active() const { return state_ != State::kIdle; }
 
+  // For StreamStats.
+  uint64_t buffers_out() const { return account_->pieces(); }
+  uint64_t pauses() const { return pauses_; }
+  uint64_t copied_out_fragments() const { return copied_out_fragments_; }
+  uint64_t copied_out_bytes() const { return copied_out_bytes_; }
+
  private:
   friend class ReceivePath;
   enum class State {
@@ -74,6 +80,9 @@ class ReceiveRequest final : public CompletionHandler {
   ReceiveSink& sink_;
   Account* const account_;
   uint64_t copies_ = 0;  // of the unread fragments, those that CopyOut() has copied
+  uint64_t pauses_ = 0;
+  uint64_t copied_out_fragments_ = 0;
+  uint64_t copied_out_bytes_ = 0;
   int fd_ = -1;
   State state_ = State::kIdle;
   absl::Status cancelled_;              // not ok: how OnEnd() is to end it; until then bytes are dropped
@@ -95,7 +104,7 @@ class ReceivePath {
   void LimitSocket(int fd) const;
   Pressure pressure() const { return pressure_.now; }
   // Those that have pieces, the oldest first.
-  std::vector<BufferHolder> holders();
+  std::vector<BufferHolder> holders() const;
 
   // Starts to receive from the socket `fd`.
   void Arm(ReceiveRequest& request, int fd);
@@ -140,7 +149,7 @@ class ReceivePath {
   // back and lies unused. True if it took anything.
   virtual bool Reclaim() { return false; }
 
-  virtual BufferLedger& ledger() = 0;
+  virtual BufferLedger& ledger() const = 0;
 
   Ring& ring_;
 
@@ -200,6 +209,9 @@ class ReceivePath {
   uint64_t copied_fragments_ = 0;
   uint64_t rearms_no_space_ = 0;
   uint64_t rearms_no_buffer_ = 0;
+  uint64_t rearms_after_bytes_ = 0;
+  uint64_t rearms_interrupted_ = 0;
+  uint64_t rearms_resumed_ = 0;
 };
 
 }  // namespace zcrx::inline v0::internal

@@ -254,6 +254,8 @@ TEST_P(ReceiveTest, StreamsKnowWhatOfTheirsWasCopied) {
   if (ByRbufRing()) {
     EXPECT_EQ(counted[0].stats.copied_bytes, 0u);
     EXPECT_EQ(counted[1].stats.copied_bytes, kBytes);
+    EXPECT_EQ(counted[0].stats.copied_fragments, 0u);
+    EXPECT_EQ(counted[1].stats.copied_fragments, counted[1].stats.fragments_received);
   } else {
     EXPECT_FALSE(counted[0].stats.copied_bytes.has_value());
     EXPECT_FALSE(counted[1].stats.copied_bytes.has_value());

@@ -53,7 +53,7 @@ class SyntheticPath final : public ReceivePath {
   // Takes them without a look.
   void DropRefilled() { refill_head_ = refill_tail_; }
 
-  BufferLedger& ledger() override { return *ledger_; }
+  BufferLedger& ledger() const override { return *ledger_; }
   int times_armed() const { return times_armed_; }
 
  protected:
@@ -138,6 +138,9 @@ class ReceivePathTest : public testing::Test {
     request(number).OnCompletion({.res = result, .flags = 0, .zc_offset = 0});
   }
 
+  // The application gives back a piece.
+  void IssueAndReturn() { DropReference(path_->ledger().Issue(0, 1, 0)); }
+
   std::unique_ptr<Ring> ring_;
   std::optional<SyntheticPath> path_;
   std::array<std::unique_ptr<Receiver>, 2> receivers_;
@@ -181,6 +184,48 @@ TEST_F(ReceivePathTest, FullRingIsNobodysBusiness) {
   RuntimeStats stats;
   path_->AddStats(stats);
   EXPECT_EQ(stats.rearms_no_space, 1u);
+}
+
+TEST_F(ReceivePathTest, CountsWhyItArmsAgain) {
+  path_->SetPressureOptions({.high_watermark = 1, .stream_quota = 2 * kPiece, .copy_out = false});
+  const auto stats = [this] {
+    RuntimeStats all;
+    path_->AddStats(all);
+    return all;
+  };
+  End(0, -EINTR);
+  path_->Flush();
+  EXPECT_EQ(stats().rearms_interrupted, 1u);
+
+  End(0, -ENOMEM);
+  IssueAndReturn();  // a piece comes back
+  path_->Flush();
+  EXPECT_EQ(stats().rearms_no_buffer, 1u);
+
+  // More unread than the quota: paused, until it is read.
+  for (uint32_t i = 0; i < 3; ++i) path_->Append(i, 10);
+  Pass(0, 3);
+  End(0, -ECANCELED);
+  EXPECT_EQ(stats().pressure.pauses, 1u);
+  EXPECT_EQ(request(0).pauses(), 1u);
+  EXPECT_EQ(request(0).buffers_out(), 3u);
+  EXPECT_EQ(stats().buffers_out, 3u);
+  EXPECT_EQ(stats().pool_pieces, kPieces);
+  const int armed = path_->times_armed();
+  path_->Flush();
+  EXPECT_EQ(path_->times_armed(), armed);
+  EXPECT_EQ(stats().rearms_resumed, 0u);
+  EXPECT_EQ(stats().pressure.paused, 1u);
+  sink(0).fragments.DropAll();
+  path_->Flush();
+  EXPECT_EQ(path_->times_armed(), armed + 1);
+  EXPECT_EQ(stats().rearms_resumed, 1u);
+  EXPECT_EQ(stats().pressure.paused, 0u);
+  EXPECT_EQ(stats().buffers_out, 0u);
+  EXPECT_EQ(stats().buffers_out_peak, 3u);
+  EXPECT_EQ(request(0).buffers_out(), 0u);
+  EXPECT_FALSE(sink(0).end.has_value());
+  EXPECT_EQ(stats().rearms_no_space + stats().rearms_after_bytes, 0u);
 }
 
 TEST_F(ReceivePathTest, CancelledRequestGetsNoMoreBytesAndItsPiecesGoBack) {
