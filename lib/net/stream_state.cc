@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lib/uapi/log.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -118,7 +119,10 @@ void StreamState::CloseSocketIfUnused() {
 
 void StreamState::OnShutdownOverdue() {
   if (fd_ < 0) return;
-  // The peer does not acknowledge what was sent. Resetting the connection makes the kernel let go of it.
+  Log(LogSeverity::kWarning, "shutdown.reset",
+      "the runtime ends, and the kernel does not let go of what stream ", id_,
+      " has sent, as its peer does not acknowledge it: the connection is reset");
+  // Resetting the connection makes the kernel let go of it.
   const linger reset = {.l_onoff = 1, .l_linger = 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
   close(std::exchange(fd_, -1));

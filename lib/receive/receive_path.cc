@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/uapi/log.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -104,6 +105,9 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   if (!TakeFragments(completion, fragments)) {
     // Also the end of what is sound: bytes after a gap are not the stream's.
     request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
+    impossible_log_.Log(LogSeverity::kError, "receive.impossible",
+                        "the kernel named bytes outside the pool region: stream ", request.account_->stream(),
+                        " ends, as what follows is not its data");
     if (completion.more()) ring_.PrepareCancel(&request);
   }
   const bool had_bytes = !fragments.empty();
@@ -149,9 +153,18 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
     // The completion queue or the rbuf ring was full. Nothing is lost: the data is
     // still in the socket. Both are empty again by the time of Flush().
     ++rearms_no_space_;
+    no_space_log_.Log(LogSeverity::kWarning, "receive.no_space",
+                      "the ring for received fragments was too small for what came at a time (",
+                      rearms_no_space_,
+                      " times by now): nothing is lost, but it costs speed; fix: a larger "
+                      "RuntimeOptions::completion_entries, or InterfaceQueueOptions::rbuf_entries");
     ArmAgain(request);
   } else if (result == -no_buffer_) {
     ++rearms_no_buffer_;
+    starving_log_.Log(LogSeverity::kWarning, "receive.starving", "stream ", request.account_->stream(),
+                      " waits, as no piece is free to copy to (", rearms_no_buffer_, " times by now); ",
+                      ledger().out(), " of ", ledger().region().pieces(),
+                      " are out; fix: a larger region, or buffers that are dropped sooner");
     WaitForBuffer(request);
   } else if (result == -EINTR) {
     // The task had a signal pending; says nothing about the socket.
@@ -251,11 +264,20 @@ void ReceivePath::UpdatePressure() {
   if (pressure_.now == Pressure::kNone && out > high_) {
     pressure_.now = Pressure::kHigh;
     ++pressure_.rises;
+    told_high_ =
+        pressure_log_.Log(LogSeverity::kWarning, "pressure.high", out, " of ", ledger().region().pieces(),
+                          " pieces are taken (risen ", pressure_.rises,
+                          " times by now): streams are held to their quotas; see Runtime::holders()");
     for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_)
       PauseIfOverQuota(*request);
   } else if (pressure_.now == Pressure::kHigh && out <= low_) {
     // Not only below: a watermark of 0, or one of a region of few pieces, could never be left.
     pressure_.now = Pressure::kNone;
+    // As often as the other half of the story.
+    if (std::exchange(told_high_, false)) {
+      Log(LogSeverity::kInfo, "pressure.none", "no more than ", out, " of ", ledger().region().pieces(),
+          " pieces are taken");
+    }
   }
   if (pressure_.now == Pressure::kHigh && copy_out_ && out > high_) {
     CopyOut(out - high_);

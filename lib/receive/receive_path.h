@@ -14,6 +14,7 @@
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/ring.h"
+#include "lib/uapi/log.h"
 #include "zcrx/runtime.h"
 
 namespace zcrx::inline v0::internal {
@@ -200,6 +201,11 @@ class ReceivePath {
   size_t socket_bytes_ = 0;  // 0: not limited
   bool copy_out_ = false;
   PressureStats pressure_;
+  LogLimit pressure_log_;
+  LogLimit starving_log_;
+  LogLimit no_space_log_;
+  LogLimit impossible_log_;
+  bool told_high_ = false;
   Timer timer_;
   std::chrono::nanoseconds wait_ = {};
   uint64_t completions_ = 0;

@@ -20,6 +20,7 @@
 
 #include "tests/guest/guest.h"
 #include "tests/guest/raw_ring.h"
+#include "tests/log_capture.h"
 
 namespace zcrx {
 namespace {
@@ -154,8 +155,10 @@ TEST_P(ReceiveTest, TinyRefillRing) {
   options.interface_queue->refill_entries = 4;
   Runtime runtime = NewRuntime(options);
   Listener listener = Listen(runtime);
+  const LogCapture heard;
   const RuntimeStats stats = ReceiveFromPeer(runtime, listener, 20'000'000);
   EXPECT_GT(stats.interface_queue->refill_overflow_peak, 0u) << "never full: the test tested nothing";
+  EXPECT_EQ(heard.Of("queue.refill_full").size(), 1u);
 }
 
 TEST_P(ReceiveTest, UnsplitPacketsAreCopied) {

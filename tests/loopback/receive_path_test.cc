@@ -18,6 +18,7 @@
 #include "lib/ring/rbuf_ring.h"
 #include "lib/ring/refill_ring.h"
 #include "tests/allocation_counter.h"
+#include "tests/log_capture.h"
 #include "zcrx/status.h"
 
 namespace zcrx::internal {
@@ -226,6 +227,55 @@ TEST_F(ReceivePathTest, CountsWhyItArmsAgain) {
   EXPECT_EQ(request(0).buffers_out(), 0u);
   EXPECT_FALSE(sink(0).end.has_value());
   EXPECT_EQ(stats().rearms_no_space + stats().rearms_after_bytes, 0u);
+}
+
+// Expects that it was told of, in words with `words` in them.
+void ExpectTold(const LogCapture& heard, const char* name, LogSeverity severity, const std::string& words) {
+  SCOPED_TRACE(name);
+  const std::vector<LogCapture::Event> events = heard.Of(name);
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events[0].severity, severity);
+  EXPECT_NE(events[0].text.find(words), std::string::npos) << events[0].text;
+}
+
+TEST_F(ReceivePathTest, TellsOfRingsAndRegionsThatAreTooSmall) {
+  const LogCapture heard;
+  for (size_t number = 0; number < 2; ++number) {
+    End(number, -ENOSPC);
+    path_->Flush();
+    End(number, -ENOMEM);
+    IssueAndReturn();
+    path_->Flush();
+  }
+  ExpectTold(heard, "receive.no_space", LogSeverity::kWarning, "completion_entries");
+  ExpectTold(heard, "receive.starving", LogSeverity::kWarning, "stream 1 waits");
+}
+
+TEST_F(ReceivePathTest, TellsWhenPressureRisesAndFalls) {
+  path_->SetPressureOptions({.high_watermark = 0.5 / kPieces, .low_watermark = 0});
+  const LogCapture heard;
+  for (int round = 0; round < 2; ++round) {
+    path_->Append(0, 10);
+    Pass(0, 1);
+    path_->Flush();
+    if (round == 0) {
+      EXPECT_TRUE(heard.Of("pressure.none").empty());
+    }
+    sink(0).fragments.DropAll();
+    path_->Flush();
+  }
+  ExpectTold(heard, "pressure.high", LogSeverity::kWarning, "1 of 256 pieces");
+  ExpectTold(heard, "pressure.none", LogSeverity::kInfo, "0 of 256 pieces");
+  EXPECT_EQ(heard.Of("pressure.high").size(), heard.Of("pressure.none").size());
+}
+
+TEST_F(ReceivePathTest, TellsOfImpossibleFragments) {
+  const LogCapture heard;
+  for (size_t number = 0; number < 2; ++number) {
+    path_->Append(kPieces, 1);
+    Pass(number, 1);
+  }
+  ExpectTold(heard, "receive.impossible", LogSeverity::kError, "stream 1 ends");
 }
 
 TEST_F(ReceivePathTest, CancelledRequestGetsNoMoreBytesAndItsPiecesGoBack) {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/log_capture.h"
 #include "tests/loopback/pair.h"
 
 namespace zcrx {
@@ -188,6 +189,7 @@ TEST(RuntimeTest, EndsWhileThePeerDoesNotAcknowledge) {
   sockaddr_in address;
   socklen_t length = sizeof(address);
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+  const LogCapture heard;
   {
     Runtime runtime = NewRuntime();
     runtime.Spawn([](Runtime& r, SocketAddress to) -> Task<void> {
@@ -208,7 +210,10 @@ TEST(RuntimeTest, EndsWhileThePeerDoesNotAcknowledge) {
     }(runtime, *SocketAddress::FromSockaddr(reinterpret_cast<sockaddr*>(&address), length)));
     for (int i = 0; i < 50; ++i) ASSERT_TRUE(runtime.RunOnce(milliseconds(10)).ok());
     EXPECT_GT(runtime.task_count(), 0u);
+    EXPECT_TRUE(heard.Of("shutdown.reset").empty());
   }
+  ASSERT_FALSE(heard.Of("shutdown.reset").empty());
+  EXPECT_EQ(heard.Of("shutdown.reset")[0].severity, LogSeverity::kWarning);
   close(listener);
 }
 
@@ -225,9 +230,16 @@ TEST(RuntimeTest, ModesSayWhichPathAndWhy) {
   const absl::Status zero_copy = Runtime::Create(options).status();
   EXPECT_FALSE(zero_copy.ok());
   options.mode = ReceiveMode::kAuto;
+  const LogCapture heard;
   const Runtime fallback = NewRuntime(options);
   EXPECT_EQ(fallback.receive_path().kind, ReceivePathInfo::Kind::kCopy);
   EXPECT_EQ(fallback.receive_path().reason, zero_copy.message());
+  ASSERT_EQ(heard.Of("runtime.copy").size(), 1u);
+  EXPECT_EQ(heard.Of("runtime.copy")[0].severity, LogSeverity::kWarning) << "zero copy was asked for";
+  EXPECT_EQ(heard.Of("runtime.copy")[0].text, "receives with a copy: " + fallback.receive_path().reason);
+  NewRuntime();
+  ASSERT_EQ(heard.Of("runtime.copy").size(), 2u);
+  EXPECT_EQ(heard.Of("runtime.copy")[1].severity, LogSeverity::kInfo) << "no queue was named";
   EXPECT_FALSE(fallback.stats().interface_queue.has_value());
 }
 

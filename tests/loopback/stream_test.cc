@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/allocation_counter.h"
+#include "tests/log_capture.h"
 #include "tests/loopback/pair.h"
 
 namespace zcrx {
@@ -92,9 +93,11 @@ TEST(StreamTest, TinyCompletionQueueLosesNothing) {
   options.submission_entries = 2;
   options.completion_entries = 4;
   options.copy_pool = {.bytes = 256 * 4096, .buffer_bytes = 4096};
+  const LogCapture heard;
   const RuntimeStats stats = EchoThrough(options, 5'000'000);
   EXPECT_GT(stats.completion_overflows, 0u) << "the queue never overflowed: the test tested nothing";
   EXPECT_GT(stats.rearms_after_bytes, 0u) << "which ends receives, each with its last bytes";
+  EXPECT_FALSE(heard.Of("ring.overflow").empty());
 }
 
 TEST(StreamTest, CountsWhatIsUnreadAndWhatIsHeld) {
