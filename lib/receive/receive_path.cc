@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/uapi/log.h"
+#include "lib/uapi/probe.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -120,7 +121,7 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   // A last completion with bytes (copy path) ends the request, not the stream.
   if (had_bytes && request.cancelled_.ok()) {
     ++rearms_after_bytes_;
-    ArmAgain(request);
+    ArmAgain(request, 0);
   } else {
     OnRequestEnded(request, completion.res);
   }
@@ -133,6 +134,7 @@ void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
   for (BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
     BufferLedger::Assign(record, request.account_);
     bytes_ += record->bytes.size();
+    ZCRX_PROBE3(fragment_received, request.account_->stream(), record->bytes.size(), record->copied ? 1 : 0);
     if (!record->copied) continue;
     copied_bytes_ += record->bytes.size();
     ++copied_fragments_;
@@ -158,7 +160,7 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
                       rearms_no_space_,
                       " times by now): nothing is lost, but it costs speed; fix: a larger "
                       "RuntimeOptions::completion_entries, or InterfaceQueueOptions::rbuf_entries");
-    ArmAgain(request);
+    ArmAgain(request, ENOSPC);
   } else if (result == -no_buffer_) {
     ++rearms_no_buffer_;
     starving_log_.Log(LogSeverity::kWarning, "receive.starving", "stream ", request.account_->stream(),
@@ -169,7 +171,7 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
   } else if (result == -EINTR) {
     // The task had a signal pending; says nothing about the socket.
     ++rearms_interrupted_;
-    ArmAgain(request);
+    ArmAgain(request, EINTR);
   } else {
     End(request, ReceiveError(-result));
   }
@@ -180,7 +182,8 @@ void ReceivePath::End(ReceiveRequest& request, const absl::Status& status) {
   request.sink_.OnEnd(status);
 }
 
-void ReceivePath::ArmAgain(ReceiveRequest& request) {
+void ReceivePath::ArmAgain(ReceiveRequest& request, int cause) {
+  ZCRX_PROBE2(receive_rearmed, request.account_->stream(), cause);
   request.state_ = ReceiveRequest::State::kToArm;
   to_arm_.push_back(&request);
 }
@@ -198,13 +201,19 @@ void ReceivePath::WaitForBuffer(ReceiveRequest& request) {
 }
 
 void ReceivePath::EndWaits() {
-  for (ReceiveRequest* request : starved_) ArmAgain(*request);
+  for (ReceiveRequest* request : starved_) ArmAgain(*request, no_buffer_);
   starved_.clear();
+}
+
+uint32_t ReceivePath::GiveBackAll() {
+  const uint32_t count = GiveBack();
+  if (count > 0) ZCRX_PROBE2(pieces_returned, count, ledger().out());
+  return count;
 }
 
 void ReceivePath::Flush() {
   ledger().set_now(std::chrono::steady_clock::now());
-  const bool gave_back = GiveBack() > 0;
+  const bool gave_back = GiveBackAll() > 0;
   UpdatePressure();
   // What was given back may have been so long ago, and not taken,
   // as the kernel only does so when the NIC needs it.
@@ -264,6 +273,7 @@ void ReceivePath::UpdatePressure() {
   if (pressure_.now == Pressure::kNone && out > high_) {
     pressure_.now = Pressure::kHigh;
     ++pressure_.rises;
+    ZCRX_PROBE3(pressure_changed, 1, out, ledger().region().pieces());
     told_high_ =
         pressure_log_.Log(LogSeverity::kWarning, "pressure.high", out, " of ", ledger().region().pieces(),
                           " pieces are taken (risen ", pressure_.rises,
@@ -273,6 +283,7 @@ void ReceivePath::UpdatePressure() {
   } else if (pressure_.now == Pressure::kHigh && out <= low_) {
     // Not only below: a watermark of 0, or one of a region of few pieces, could never be left.
     pressure_.now = Pressure::kNone;
+    ZCRX_PROBE3(pressure_changed, 0, out, ledger().region().pieces());
     // As often as the other half of the story.
     if (std::exchange(told_high_, false)) {
       Log(LogSeverity::kInfo, "pressure.none", "no more than ", out, " of ", ledger().region().pieces(),
@@ -281,7 +292,7 @@ void ReceivePath::UpdatePressure() {
   }
   if (pressure_.now == Pressure::kHigh && copy_out_ && out > high_) {
     CopyOut(out - high_);
-    GiveBack();
+    GiveBackAll();
   }
   if (!paused_.empty()) Resume();
 }
@@ -298,6 +309,7 @@ void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
   request.state_ = ReceiveRequest::State::kPausing;
   ++request.pauses_;
   ++pressure_.pauses;
+  ZCRX_PROBE2(stream_paused, request.account_->stream(), request.sink_.unread().size());
   ring_.PrepareCancel(&request);
 }
 
@@ -308,7 +320,8 @@ void ReceivePath::Resume() {
     const bool stays = request->copies_ > 0 || HasMoreThan(quota_ / 2, *request);
     if (stays) return false;
     ++rearms_resumed_;
-    ArmAgain(*request);
+    ZCRX_PROBE1(stream_resumed, request->account_->stream());
+    ArmAgain(*request, ECANCELED);
     return true;
   });
 }
@@ -341,6 +354,7 @@ uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
       DropReference(std::exchange(record, copy));
       ++copied;
       copied_bytes += copy->bytes.size();
+      ZCRX_PROBE2(copied_out, request.account_->stream(), copy->bytes.size());
     }
     unread.Push(record);
   }

@@ -174,7 +174,10 @@ class ReceivePath {
   void OnCompletion(ReceiveRequest& request, const Completion& completion);
   void Deliver(ReceiveRequest& request, RecordQueue& fragments);
   void OnRequestEnded(ReceiveRequest& request, int result);
-  void ArmAgain(ReceiveRequest& request);
+  // `cause`: the errno that the kernel ended it with; 0: its last completion had bytes.
+  void ArmAgain(ReceiveRequest& request, int cause);
+  // GiveBack(), seen by those who look at the probes.
+  uint32_t GiveBackAll();
   void UpdatePressure();
   void PauseIfOverQuota(ReceiveRequest& request);
   void Resume();
