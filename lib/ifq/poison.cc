@@ -82,7 +82,8 @@ void RegionPoison::Explain(const void* address) {
 
 }  // namespace zcrx::inline v0::internal
 
-// AddressSanitizer calls it before it reports. Weak: a program may have its own.
+// AddressSanitizer calls it before it reports; that of clang, which links its runtime first, has a weak one
+// of its own. Weak: a program may have one, too, and then that counts.
 extern "C" __attribute__((weak)) void __asan_on_error() {
   zcrx::internal::RegionPoison::Explain(__asan_get_report_address());
 }

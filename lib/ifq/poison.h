@@ -38,7 +38,8 @@ inline void Unpoison([[maybe_unused]] const void* storage, [[maybe_unused]] size
 
 // Of a pool region only the bytes of fragments that are out may be touched: a span
 // that was kept longer than its Buffer, or that goes beyond its fragment, is then
-// reported where it is used, and the report begins with the number of the stream.
+// reported where it is used, and the report begins with the number of the stream (not
+// with clang: see __asan_on_error() of ours).
 // The kernel and the NIC write whenever they like: they do not ask.
 class RegionPoison {
  public:
