@@ -13,6 +13,10 @@
 // A Buffer may be moved to another thread and destroyed there, and may outlive
 // its stream and its runtime: it keeps the memory mapped, and giving it back is
 // then a no-op. Payload starts anywhere in a piece; no alignment is promised.
+//
+// Misuse, such as two threads that reset the same Buffer, ends debug builds with a
+// message that names address and stream; a span that outlives its Buffer is caught
+// under AddressSanitizer.
 #ifndef ZCRX_BUFFER_H_
 #define ZCRX_BUFFER_H_
 
@@ -29,6 +33,8 @@ namespace internal {
 struct BufferRecord;
 void AddReference(BufferRecord* record);
 void DropReference(BufferRecord* record);
+// Debug builds: ends the program, with a message, if nobody has a reference to `bytes` of `record`.
+void CheckHeld(const BufferRecord* record, std::span<const std::byte> bytes);
 }  // namespace internal
 
 // Thread-compatible; different Buffers, also of the same piece, may be used and
@@ -52,12 +58,15 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer() { Reset(); }
 
-  std::span<const std::byte> bytes() const { return bytes_; }
-  const std::byte* data() const { return bytes_.data(); }
+  std::span<const std::byte> bytes() const {
+    Check();
+    return bytes_;
+  }
+  const std::byte* data() const { return bytes().data(); }
   size_t size() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }
   // The bytes as text; they need not be valid in any encoding.
-  std::string_view text() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
+  std::string_view text() const { return {reinterpret_cast<const char*>(data()), size()}; }
 
   // A second reference to the same bytes. The piece goes back with the last one. Does not allocate.
   Buffer Share() const { return Slice(0, bytes_.size()); }
@@ -83,6 +92,12 @@ class Buffer {
   Buffer(std::span<const std::byte> bytes, internal::BufferRecord* record) : bytes_(bytes), record_(record) {}
 
  private:
+  void Check() const {
+#ifndef NDEBUG
+    if (record_ != nullptr) internal::CheckHeld(record_, bytes_);
+#endif
+  }
+
   std::span<const std::byte> bytes_;
   internal::BufferRecord* record_ = nullptr;
 };

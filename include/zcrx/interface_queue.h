@@ -73,14 +73,15 @@ struct InterfaceQueueOptions {
   std::chrono::milliseconds busy_timeout = std::chrono::seconds(10);
 };
 
+// Counts since registration, but for what is said to be of now.
 struct InterfaceQueueStats {
-  uint64_t pool_bytes = 0;
-  uint64_t pool_pieces = 0;
-  uint64_t buffers_out = 0;  // fragments given to streams and not yet given back
+  uint64_t pool_bytes = 0;   // size of the region
+  uint64_t pool_pieces = 0;  // the same in pieces
+  uint64_t buffers_out = 0;  // fragments given to streams and not yet given back; now
   uint64_t buffers_out_peak = 0;
-  uint64_t buffers_received = 0;      // fragments since registration
+  uint64_t buffers_received = 0;      // fragments
   uint64_t buffers_returned = 0;      // of these, given back
-  uint64_t refill_lag = 0;            // entries of the refill ring that the kernel has not taken yet
+  uint64_t refill_lag = 0;            // entries of the refill ring that the kernel has not taken yet; now
   uint64_t refill_overflow_peak = 0;  // most returns that ever waited because the refill ring was full
   // What the kernel counts as copied into the region (Linux >= 7.2 and kernel-patches/linux-6.12; absent
   // elsewhere). Mainline leaves out bytes that arrived in the linear part of a packet.

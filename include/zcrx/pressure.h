@@ -16,7 +16,7 @@
 //     }
 //   }
 //
-// Below the low watermark all of it is undone. RuntimeStats::pressure counts each
+// At the low watermark all of it is undone. RuntimeStats::pressure counts each
 // step; Runtime::holders() says who has the pieces.
 #ifndef ZCRX_PRESSURE_H_
 #define ZCRX_PRESSURE_H_
@@ -32,8 +32,9 @@ enum class Pressure { kNone, kHigh };
 struct PressureOptions {
   // False: nothing is done; who holds all pieces stops all.
   bool enabled = true;
-  // Parts of the region that are taken, from 0 to 1: pressure begins above the
-  // high watermark, and ends below the low one.
+  // Parts of the region that are taken: pressure begins above the high watermark,
+  // and ends at the low one. 0 <= low_watermark <= high_watermark <= 1, or
+  // Runtime::Create() gives InvalidArgument.
   double high_watermark = 0.75;
   double low_watermark = 0.5;
   // How much of the region one stream may have, in bytes of whole pieces: what has
@@ -46,12 +47,13 @@ struct PressureOptions {
   bool copy_out = true;
 };
 
-// Counts since the runtime was created.
+// Counts since the runtime was created, but for `now` and `paused`.
 struct PressureStats {
   Pressure now = Pressure::kNone;
   uint64_t rises = 0;   // times it became high
   uint64_t pauses = 0;  // times a stream over its quota was not received from any more
   uint64_t paused = 0;  // streams of which that is so now
+  // Unread fragments that were copied to the heap, so that their pieces could go back.
   uint64_t copied_out_fragments = 0;
   uint64_t copied_out_bytes = 0;
 };

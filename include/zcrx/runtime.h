@@ -99,7 +99,7 @@ struct ReceivePathInfo {
   std::string reason;
 };
 
-// Counts since Create().
+// Counts since Create(), but for what is said to be of now.
 struct RuntimeStats {
   uint64_t turns = 0;                // turns of the loop
   uint64_t completions = 0;          // completions of the kernel handled, of all kinds
@@ -107,21 +107,29 @@ struct RuntimeStats {
   // What the kernel wrote to tell all that: bytes of the entries of the completion queue, and of the rbuf
   // ring.
   uint64_t completion_bytes = 0;
-  uint64_t bytes_received = 0;  // by all streams
+  uint64_t bytes_received = 0;  // payload that has arrived for all streams, taken by them or not
   uint64_t fragments_received = 0;
   // Of these, what the kernel copied instead of the NIC writing it into the region.
   // Exact on the copy path (all of it) and with the rbuf ring. With the main
-  // completion queue it is InterfaceQueueStats::copied_*: too low, or absent.
+  // completion queue it is InterfaceQueueStats::copied_*: too low, or absent. The rest came without a copy.
   std::optional<uint64_t> copied_bytes;
   std::optional<uint64_t> copied_fragments;
+  // The memory that is received into: the region, or on the copy path RuntimeOptions::copy_pool.
+  uint64_t pool_pieces = 0;
+  uint64_t buffers_out = 0;  // fragments, unread or with the application, that have not gone back; now
+  uint64_t buffers_out_peak = 0;
   // Receives that the kernel ended, and that were armed again without anybody noticing,
-  uint64_t rearms_no_space = 0;   // as the completion queue or the rbuf ring was full (ENOSPC)
-  uint64_t rearms_no_buffer = 0;  // as no buffer was free to copy into (ENOMEM, ENOBUFS)
+  uint64_t rearms_no_space = 0;     // as the completion queue or the rbuf ring was full (ENOSPC)
+  uint64_t rearms_no_buffer = 0;    // as no buffer was free to copy into (ENOMEM, ENOBUFS)
+  uint64_t rearms_after_bytes = 0;  // with bytes: on the copy path that is a full completion queue
+  uint64_t rearms_interrupted = 0;  // as a signal came (EINTR)
+  uint64_t rearms_resumed = 0;      // as they had been paused: see pressure.pauses
   PressureStats pressure;
   // Streams whose packets arrived at another queue than the runtime's, as far as the kernel tells (NAPI
   // numbers of sockets, EFAULT of receives): what they got was copied. Look at the flow rules and at RSS.
   uint64_t misplaced_streams = 0;
-  uint64_t completion_overflows = 0;  // times the completion queue had overflowed when it was looked at
+  // Times the completion queue had overflowed when it was looked at. Nothing is lost by that.
+  uint64_t completion_overflows = 0;
   // Absent on the copy path.
   std::optional<InterfaceQueueStats> interface_queue;
 };

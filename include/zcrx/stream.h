@@ -105,13 +105,23 @@ class SendAllAwaiter : public SendAwaiterBase {
 
 }  // namespace internal
 
-// Counts since the stream was made.
+// Counts since the stream was made, but for what is said to be of now.
 struct StreamStats {
   uint64_t bytes_received = 0;  // given to Receive() and ReceiveBatch()
   uint64_t fragments_received = 0;
-  // Of bytes_received, those that the kernel copied instead of the NIC writing them into the region; exact.
-  // Absent where completions do not tell: zero copy with the main completion queue.
+  // Of these, what the kernel copied instead of the NIC writing it into the region; exact. Absent where
+  // completions do not tell: zero copy with the main completion queue.
   std::optional<uint64_t> copied_bytes;
+  std::optional<uint64_t> copied_fragments;
+  // What has arrived and has not been given to anybody; now.
+  uint64_t unread_bytes = 0;
+  uint64_t unread_fragments = 0;
+  // Fragments, unread or with the application, that lie in the region and have not gone back; now.
+  uint64_t buffers_out = 0;
+  // As PressureStats has them of all streams.
+  uint64_t pauses = 0;
+  uint64_t copied_out_fragments = 0;
+  uint64_t copied_out_bytes = 0;
   uint64_t bytes_sent = 0;            // taken by the kernel
   uint64_t bytes_sent_zero_copy = 0;  // of these, asked to be sent out of our memory (SEND_ZC)
   uint64_t bytes_sent_fixed = 0;      // of these, out of the region, which is pinned once and not per request
@@ -186,6 +196,8 @@ class Stream {
   int fd() const;
   absl::StatusOr<SocketAddress> local_address() const;
   absl::StatusOr<SocketAddress> peer_address() const;
+  // All zero once Close() has been called; what the peer or the runtime has ended still counts. Looks at
+  // every unread fragment.
   StreamStats stats() const;
 
   // Internal: takes over the reference.

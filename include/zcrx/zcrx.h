@@ -12,6 +12,7 @@
 #include "zcrx/features.h"         // IWYU pragma: export
 #include "zcrx/interface_queue.h"  // IWYU pragma: export
 #include "zcrx/listener.h"         // IWYU pragma: export
+#include "zcrx/log.h"              // IWYU pragma: export
 #include "zcrx/pressure.h"         // IWYU pragma: export
 #include "zcrx/race.h"             // IWYU pragma: export
 #include "zcrx/runtime.h"          // IWYU pragma: export

@@ -13,11 +13,13 @@ namespace zcrx::inline v0 {
 namespace internal {
 
 void AddReference(BufferRecord* record) {
+  CheckReferenced(*record, "used after it was returned");
   // Relaxed: whoever adds a reference has one, so the record cannot end meanwhile.
   record->references.fetch_add(1, std::memory_order_relaxed);
 }
 
 void DropReference(BufferRecord* record) {
+  CheckReferenced(*record, "returned twice");
   // Acquire: if the others are gone, what they did with the bytes comes before the piece goes back. The look
   // spares the usual case, a single reference, the locked instruction.
   if (record->references.load(std::memory_order_acquire) == 1) {
@@ -50,13 +52,14 @@ Buffer Buffer::Slice(size_t offset, size_t length) const {
   offset = std::min(offset, bytes_.size());
   length = std::min(length, bytes_.size() - offset);
   if (length == 0) return {};
+  const std::span<const std::byte> part = bytes().subspan(offset, length);
   internal::AddReference(record_);
-  return {bytes_.subspan(offset, length), record_};
+  return {part, record_};
 }
 
 Buffer Buffer::Copy() const {
   if (empty()) return {};
-  internal::BufferRecord* record = internal::NewHeapRecord(bytes_);
+  internal::BufferRecord* record = internal::NewHeapRecord(bytes());
   return {record->bytes, record};
 }
 

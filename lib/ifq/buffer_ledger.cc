@@ -31,24 +31,29 @@ BufferLedger::Handle BufferLedger::Open(PoolRegion region, std::shared_ptr<Waker
 }
 
 BufferLedger::BufferLedger(PoolRegion region, std::shared_ptr<Waker> waker)
-    : region_(std::move(region)), waker_(std::move(waker)), owner_(ThisThread()) {}
+    : region_(std::move(region)),
+      poison_({region_.base(), region_.bytes()}, region_.piece_bytes()),
+      waker_(std::move(waker)),
+      owner_(ThisThread()) {}
 
 BufferLedger::~BufferLedger() {
   assert(closed_);
   // The proof: everything that went out has come back.
-  for ([[maybe_unused]] const auto& slab : slabs_) {
-    for (size_t i = 0; i < kRecordsPerSlab; ++i)
-      assert(slab[i].references.load(std::memory_order_relaxed) == 0);
+  for (const auto& slab : slabs_) {
+    for (const BufferRecord& record : std::span(slab.get(), kRecordsPerSlab))
+      record.guard.OnLedgerEnd(record);
   }
 }
 
 BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, bool copied) {
   if (free_.empty()) Grow();
   BufferRecord* record = free_.Pop();
+  record->guard.OnIssue(*record);
   record->token = token;
   record->copied = copied;
   record->issued_at = now_;
   record->bytes = {region_.base() + offset, length};
+  poison_.Allow(record->bytes);
   // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
   record->references.store(1, std::memory_order_relaxed);
   ++issued_;
@@ -80,7 +85,7 @@ RecordQueue& BufferLedger::CollectReturned() {
 }
 
 void BufferLedger::Settle(BufferRecord* record) {
-  assert(settled_ < issued_);
+  record->guard.OnSettle(*record);
   ++settled_;
   if (Account* account = std::exchange(record->account, nullptr)) account->RemovePiece();
   free_.Push(record);
@@ -112,7 +117,8 @@ bool BufferLedger::PrepareToSleep(bool wake_on_return) {
 }
 
 void BufferLedger::Return(BufferRecord* record) {
-  assert(record->references.load(std::memory_order_relaxed) == 0);
+  record->guard.OnReturn(*record);
+  poison_.Forbid(record->bytes);
   // closed_ is read by the owner only; once it has closed the ledger it is as foreign as any other thread.
   if (ThisThread() == owner_ && !closed_) {
     returned_.Push(record);

@@ -15,6 +15,8 @@
 #include <span>
 #include <vector>
 
+#include "lib/ifq/misuse.h"
+#include "lib/ifq/poison.h"
 #include "lib/ifq/pool_region.h"
 #include "lib/ring/waker.h"
 #include "zcrx/buffer.h"
@@ -64,6 +66,7 @@ struct BufferRecord {
   std::atomic<uint32_t> references = 0;
   bool copied = false;                              // by the kernel, as far as it tells
   std::chrono::steady_clock::time_point issued_at;  // or shortly before
+  [[no_unique_address]] RecordGuard guard;
   BufferRecord* next = nullptr;  // in the one list it is in: of a stream, returned, or free
 };
 
@@ -140,6 +143,8 @@ class BufferLedger {
   static void Assign(BufferRecord* record, Account* account) {
     record->account = account;
     account->AddPiece();
+    record->guard.OnAssign(account->stream());
+    record->ledger->poison_.Name(record->bytes, account->stream());
   }
 
   // The time that records get from now on. Once per turn is often enough.
@@ -178,6 +183,7 @@ class BufferLedger {
   void Grow();
 
   PoolRegion region_;
+  [[no_unique_address]] RegionPoison poison_;
   const std::shared_ptr<Waker> waker_;
   const uint64_t owner_;  // the thread
 

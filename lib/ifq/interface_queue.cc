@@ -19,6 +19,7 @@
 #include "lib/netdev/interface.h"
 #include "lib/netdev/queues.h"
 #include "lib/netdev/rings.h"
+#include "lib/uapi/log.h"
 #include "lib/uapi/zcrx.h"
 #include "zcrx/status.h"
 
@@ -123,6 +124,7 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
 
   const auto deadline = std::chrono::steady_clock::now() + options.busy_timeout;
   auto pause = std::chrono::milliseconds(2);
+  bool told = false;
   while (true) {
     const int error = queue->TryRegister(interface->index, options.rx_queue);
     if (error == 0) {
@@ -134,6 +136,12 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
     const RegisterFacts facts = GatherFacts(options, queue->ledger_->region(), rbuf_ring, features);
     if (!WorthRetrying(error, facts) || std::chrono::steady_clock::now() + pause > deadline) {
       return RegisterError(error, facts);
+    }
+    if (!told) {
+      told = true;
+      Log(LogSeverity::kWarning, "queue.busy", "rx queue ", options.rx_queue, " of ", options.interface,
+          " has another owner, or is being cleaned up after one: registration is tried again for up to ",
+          options.busy_timeout.count(), " ms");
     }
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(200));
@@ -233,6 +241,12 @@ bool InterfaceQueue::ArrivesHere(int fd) {
 
 uint32_t InterfaceQueue::GiveBack() {
   const uint32_t given = internal::GiveBack(*ledger_, refill_);
+  if (overflow_peak_ == 0 && ledger_->returned() > 0) {
+    Log(LogSeverity::kWarning, "queue.refill_full",
+        "the refill ring was full for the first time, so that pieces wait before the NIC gets them back; "
+        "fix: "
+        "more InterfaceQueueOptions::refill_entries");
+  }
   overflow_peak_ = std::max(overflow_peak_, ledger_->returned());
   return given;
 }

@@ -6,32 +6,10 @@
 #include <cstdint>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ZCRX_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ZCRX_ASAN 1
-#endif
-#endif
-#ifdef ZCRX_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
+#include "lib/ifq/poison.h"
 
 namespace zcrx::inline v0::internal {
 namespace {
-
-// Free storage must be as untouchable as freed memory, or recycling would hide
-// a use after free from AddressSanitizer.
-void Poison([[maybe_unused]] void* storage, [[maybe_unused]] size_t bytes) {
-#ifdef ZCRX_ASAN
-  ASAN_POISON_MEMORY_REGION(storage, bytes);
-#endif
-}
-void Unpoison([[maybe_unused]] void* storage, [[maybe_unused]] size_t bytes) {
-#ifdef ZCRX_ASAN
-  ASAN_UNPOISON_MEMORY_REGION(storage, bytes);
-#endif
-}
 
 struct FreeBlock {
   FreeBlock* next;
@@ -73,6 +51,8 @@ class FreeLists {
     if (!alive_ || list.count == kMostFreePerClass) return false;
     list.first = new (storage) FreeBlock{list.first};
     ++list.count;
+    // Free storage must be as untouchable as freed memory, or recycling would hide a use after free from
+    // AddressSanitizer.
     Poison(storage, size_t{1} << (size_class + kSmallestShift));
     return true;
   }

@@ -145,6 +145,6 @@ int Stream::fd() const { return is_open() ? state_->fd() : -1; }
 absl::StatusOr<SocketAddress> Stream::local_address() const { return AddressBy(getsockname, fd()); }
 absl::StatusOr<SocketAddress> Stream::peer_address() const { return AddressBy(getpeername, fd()); }
 
-StreamStats Stream::stats() const { return state_ != nullptr ? state_->stats() : StreamStats(); }
+StreamStats Stream::stats() const { return state_ != nullptr ? state_->AllStats() : StreamStats(); }
 
 }  // namespace zcrx::inline v0

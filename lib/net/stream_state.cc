@@ -7,13 +7,17 @@
 #include <cerrno>
 #include <utility>
 
+#include "lib/uapi/log.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
 
 StreamState::StreamState(RuntimeCore& runtime, int fd)
     : runtime_(&runtime), id_(runtime.NewStreamId()), fd_(fd), receive_(runtime.receive_path(), *this, id_) {
-  if (runtime.receive_path().tells_copied()) stats_.copied_bytes = 0;
+  if (runtime.receive_path().tells_copied()) {
+    stats_.copied_bytes = 0;
+    stats_.copied_fragments = 0;
+  }
   runtime_->Attach(this);
 }
 
@@ -43,7 +47,10 @@ Buffer StreamState::PopInbox() {
   if (relay_ != nullptr) relay_->OnTaken(record->bytes.size());
   stats_.bytes_received += record->bytes.size();
   ++stats_.fragments_received;
-  if (stats_.copied_bytes.has_value() && record->copied) *stats_.copied_bytes += record->bytes.size();
+  if (stats_.copied_bytes.has_value() && record->copied) {
+    *stats_.copied_bytes += record->bytes.size();
+    ++*stats_.copied_fragments;
+  }
   return {record->bytes, record};
 }
 
@@ -117,6 +124,18 @@ void StreamState::Close() {
   Unref();
 }
 
+StreamStats StreamState::AllStats() const {
+  StreamStats stats = stats_;
+  for (const BufferRecord* record = inbox_.front(); record != nullptr; record = record->next)
+    stats.unread_bytes += record->bytes.size();
+  stats.unread_fragments = inbox_.size();
+  stats.buffers_out = receive_.buffers_out();
+  stats.pauses = receive_.pauses();
+  stats.copied_out_fragments = receive_.copied_out_fragments();
+  stats.copied_out_bytes = receive_.copied_out_bytes();
+  return stats;
+}
+
 void StreamState::CloseSocketIfUnused() {
   if (open_ || fd_ < 0 || receive_.active() || sends_ > 0) return;
   close(std::exchange(fd_, -1));
@@ -124,7 +143,10 @@ void StreamState::CloseSocketIfUnused() {
 
 void StreamState::OnShutdownOverdue() {
   if (fd_ < 0) return;
-  // The peer does not acknowledge what was sent. Resetting the connection makes the kernel let go of it.
+  Log(LogSeverity::kWarning, "shutdown.reset",
+      "the runtime ends, and the kernel does not let go of what stream ", id_,
+      " has sent, as its peer does not acknowledge it: the connection is reset");
+  // Resetting the connection makes the kernel let go of it.
   const linger reset = {.l_onoff = 1, .l_linger = 0};
   setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
   close(std::exchange(fd_, -1));

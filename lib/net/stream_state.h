@@ -33,7 +33,10 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   uint64_t id() const { return id_; }
   int fd() const { return fd_; }
   bool open() const { return open_; }
+  // What is counted as it happens.
   StreamStats& stats() { return stats_; }
+  // The same with what is found out when somebody asks.
+  StreamStats AllStats() const;
 
   // --- Receiving. One at a time: StartReceiving() is false if somebody does.
   bool StartReceiving();

@@ -27,7 +27,7 @@ class CopyPath final : public ReceivePath {
   void FillRequest(io_uring_sqe& entry) override;
   bool TakeFragments(const Completion& completion, RecordQueue& fragments) override;
   uint32_t GiveBack() override;
-  BufferLedger& ledger() override { return *ledger_; }
+  BufferLedger& ledger() const override { return *ledger_; }
 
  private:
   CopyPath(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker);

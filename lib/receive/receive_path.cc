@@ -8,6 +8,9 @@
 #include <climits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "lib/uapi/log.h"
+#include "lib/uapi/probe.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -108,6 +111,9 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   if (!TakeFragments(completion, fragments)) {
     // Also the end of what is sound: bytes after a gap are not the stream's.
     request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
+    impossible_log_.Log(LogSeverity::kError, "receive.impossible",
+                        "the kernel named bytes outside the pool region: stream ", request.account_->stream(),
+                        " ends, as what follows is not its data");
     if (completion.more()) ring_.PrepareCancel(&request);
   }
   const bool had_bytes = !fragments.empty();
@@ -119,7 +125,8 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   if (completion.more()) return;
   // A last completion with bytes (copy path) ends the request, not the stream.
   if (had_bytes && request.cancelled_.ok()) {
-    ArmAgain(request);
+    ++rearms_after_bytes_;
+    ArmAgain(request, 0);
   } else {
     OnRequestEnded(request, completion.res);
   }
@@ -138,6 +145,7 @@ void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
   wait_ = kFirstWait;
   for (BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
     BufferLedger::Assign(record, request.account_);
+    ZCRX_PROBE3(fragment_received, request.account_->stream(), record->bytes.size(), record->copied ? 1 : 0);
     Count(*record);
   }
   request.sink_.OnBytes(fragments);
@@ -156,13 +164,23 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
     // The completion queue or the rbuf ring was full. Nothing is lost: the data is
     // still in the socket. Both are empty again by the time of Flush().
     ++rearms_no_space_;
-    ArmAgain(request);
+    no_space_log_.Log(LogSeverity::kWarning, "receive.no_space",
+                      "the ring for received fragments was too small for what came at a time (",
+                      rearms_no_space_,
+                      " times by now): nothing is lost, but it costs speed; fix: a larger "
+                      "RuntimeOptions::completion_entries, or InterfaceQueueOptions::rbuf_entries");
+    ArmAgain(request, ENOSPC);
   } else if (result == -no_buffer_) {
     ++rearms_no_buffer_;
+    starving_log_.Log(LogSeverity::kWarning, "receive.starving", "stream ", request.account_->stream(),
+                      " waits, as no piece is free to copy to (", rearms_no_buffer_, " times by now); ",
+                      ledger().out(), " of ", ledger().region().pieces(),
+                      " are out; fix: a larger region, or buffers that are dropped sooner");
     WaitForBuffer(request);
   } else if (result == -EINTR) {
     // The task had a signal pending; says nothing about the socket.
-    ArmAgain(request);
+    ++rearms_interrupted_;
+    ArmAgain(request, EINTR);
   } else {
     End(request, ReceiveError(-result));
   }
@@ -173,7 +191,8 @@ void ReceivePath::End(ReceiveRequest& request, const absl::Status& status) {
   request.sink_.OnEnd(status);
 }
 
-void ReceivePath::ArmAgain(ReceiveRequest& request) {
+void ReceivePath::ArmAgain(ReceiveRequest& request, int cause) {
+  ZCRX_PROBE2(receive_rearmed, request.account_->stream(), cause);
   request.state_ = ReceiveRequest::State::kToArm;
   to_arm_.push_back(&request);
 }
@@ -191,13 +210,19 @@ void ReceivePath::WaitForBuffer(ReceiveRequest& request) {
 }
 
 void ReceivePath::EndWaits() {
-  for (ReceiveRequest* request : starved_) ArmAgain(*request);
+  for (ReceiveRequest* request : starved_) ArmAgain(*request, no_buffer_);
   starved_.clear();
+}
+
+uint32_t ReceivePath::GiveBackAll() {
+  const uint32_t count = GiveBack();
+  if (count > 0) ZCRX_PROBE2(pieces_returned, count, ledger().out());
+  return count;
 }
 
 void ReceivePath::Flush() {
   ledger().set_now(std::chrono::steady_clock::now());
-  const bool gave_back = GiveBack() > 0;
+  const bool gave_back = GiveBackAll() > 0;
   UpdatePressure();
   // What was given back may have been so long ago, and not taken,
   // as the kernel only does so when the NIC needs it.
@@ -211,6 +236,21 @@ void ReceivePath::Flush() {
 }
 
 // --- Pressure ----------------------------------------------------------------
+
+absl::Status CheckPressureOptions(const PressureOptions& options) {
+  const double low = options.low_watermark;
+  const double high = options.high_watermark;
+  // Written so that a NaN, which compares false with everything, is refused as well.
+  if (!(high >= 0 && high <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("PressureOptions::high_watermark is ", high,
+                                                   "; fix: a part of the region, from 0 to 1"));
+  }
+  if (!(low >= 0 && low <= high)) {
+    return absl::InvalidArgumentError(absl::StrCat("PressureOptions::low_watermark is ", low,
+                                                   "; fix: from 0 to the high_watermark, which is ", high));
+  }
+  return absl::OkStatus();
+}
 
 void ReceivePath::SetPressureOptions(const PressureOptions& options) {
   if (!options.enabled) return;
@@ -242,14 +282,26 @@ void ReceivePath::UpdatePressure() {
   if (pressure_.now == Pressure::kNone && out > high_) {
     pressure_.now = Pressure::kHigh;
     ++pressure_.rises;
+    ZCRX_PROBE3(pressure_changed, 1, out, ledger().region().pieces());
+    told_high_ =
+        pressure_log_.Log(LogSeverity::kWarning, "pressure.high", out, " of ", ledger().region().pieces(),
+                          " pieces are taken (risen ", pressure_.rises,
+                          " times by now): streams are held to their quotas; see Runtime::holders()");
     for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_)
       PauseIfOverQuota(*request);
-  } else if (pressure_.now == Pressure::kHigh && out < low_) {
+  } else if (pressure_.now == Pressure::kHigh && out <= low_) {
+    // Not only below: a watermark of 0, or one of a region of few pieces, could never be left.
     pressure_.now = Pressure::kNone;
+    ZCRX_PROBE3(pressure_changed, 0, out, ledger().region().pieces());
+    // As often as the other half of the story.
+    if (std::exchange(told_high_, false)) {
+      Log(LogSeverity::kInfo, "pressure.none", "no more than ", out, " of ", ledger().region().pieces(),
+          " pieces are taken");
+    }
   }
   if (pressure_.now == Pressure::kHigh && copy_out_ && out > high_) {
     CopyOut(out - high_);
-    GiveBack();
+    GiveBackAll();
   }
   if (!paused_.empty()) Resume();
 }
@@ -264,7 +316,9 @@ bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) co
 void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
   if (request.state_ != ReceiveRequest::State::kArmed || !HasMoreThan(quota_, request)) return;
   request.state_ = ReceiveRequest::State::kPausing;
+  ++request.pauses_;
   ++pressure_.pauses;
+  ZCRX_PROBE2(stream_paused, request.account_->stream(), request.sink_.unread().size());
   ring_.PrepareCancel(&request);
 }
 
@@ -273,8 +327,11 @@ void ReceivePath::Resume() {
     // Not at once below the quota, or it would be paused and resumed with each piece. And not before its
     // copies have been taken, or there would be more of them each time.
     const bool stays = request->copies_ > 0 || HasMoreThan(quota_ / 2, *request);
-    if (!stays) ArmAgain(*request);
-    return !stays;
+    if (stays) return false;
+    ++rearms_resumed_;
+    ZCRX_PROBE1(stream_resumed, request->account_->stream());
+    ArmAgain(*request, ECANCELED);
+    return true;
   });
 }
 
@@ -296,6 +353,7 @@ uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
   RecordQueue& unread = request.sink_.unread();
   RecordQueue before = std::exchange(unread, {});
   uint64_t copied = 0;
+  uint64_t copied_bytes = 0;
   while (!before.empty()) {
     BufferRecord* record = before.Pop();
     if (copied < count && record->ledger != nullptr) {
@@ -304,16 +362,20 @@ uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
       copy->copied = record->copied;
       DropReference(std::exchange(record, copy));
       ++copied;
-      ++pressure_.copied_out_fragments;
-      pressure_.copied_out_bytes += copy->bytes.size();
+      copied_bytes += copy->bytes.size();
+      ZCRX_PROBE2(copied_out, request.account_->stream(), copy->bytes.size());
     }
     unread.Push(record);
   }
   request.copies_ += copied;
+  request.copied_out_fragments_ += copied;
+  request.copied_out_bytes_ += copied_bytes;
+  pressure_.copied_out_fragments += copied;
+  pressure_.copied_out_bytes += copied_bytes;
   return copied;
 }
 
-std::vector<BufferHolder> ReceivePath::holders() {
+std::vector<BufferHolder> ReceivePath::holders() const {
   const auto now = std::chrono::steady_clock::now();
   std::vector<BufferHolder> holders;
   for (const BufferLedger::Held& held : ledger().ListHeld()) {
@@ -345,6 +407,12 @@ void ReceivePath::AddStats(RuntimeStats& stats) const {
   }
   stats.rearms_no_space += rearms_no_space_;
   stats.rearms_no_buffer += rearms_no_buffer_;
+  stats.rearms_after_bytes += rearms_after_bytes_;
+  stats.rearms_interrupted += rearms_interrupted_;
+  stats.rearms_resumed += rearms_resumed_;
+  stats.pool_pieces = ledger().region().pieces();
+  stats.buffers_out = ledger().out();
+  stats.buffers_out_peak = ledger().out_peak();
   stats.pressure = pressure_;
   stats.pressure.paused = paused_.size();
 }

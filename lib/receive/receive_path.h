@@ -16,11 +16,15 @@
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/ring.h"
+#include "lib/uapi/log.h"
 #include "zcrx/runtime.h"
 
 namespace zcrx::inline v0::internal {
 
 class ReceivePath;
+
+// InvalidArgument, with the option and the fix, if the watermarks make no sense.
+absl::Status CheckPressureOptions(const PressureOptions& options);
 
 // A stream, as the receive path sees it.
 class ReceiveSink {
@@ -61,6 +65,12 @@ class ReceiveRequest final : public CompletionHandler {
   // Armed, or about to be armed again: OnEnd() is still to come.
   bool active() const { return state_ != State::kIdle; }
 
+  // For StreamStats.
+  uint64_t buffers_out() const { return account_->pieces(); }
+  uint64_t pauses() const { return pauses_; }
+  uint64_t copied_out_fragments() const { return copied_out_fragments_; }
+  uint64_t copied_out_bytes() const { return copied_out_bytes_; }
+
  private:
   friend class ReceivePath;
   enum class State {
@@ -76,6 +86,9 @@ class ReceiveRequest final : public CompletionHandler {
   ReceiveSink& sink_;
   Account* const account_;
   uint64_t copies_ = 0;  // of the unread fragments, those that CopyOut() has copied
+  uint64_t pauses_ = 0;
+  uint64_t copied_out_fragments_ = 0;
+  uint64_t copied_out_bytes_ = 0;
   int fd_ = -1;
   State state_ = State::kIdle;
   absl::Status cancelled_;              // not ok: how OnEnd() is to end it; until then bytes are dropped
@@ -91,13 +104,13 @@ class ReceivePath {
   ReceivePath(const ReceivePath&) = delete;
   ReceivePath& operator=(const ReceivePath&) = delete;
 
-  // Before anything is armed.
+  // Before anything is armed. They have been checked.
   void SetPressureOptions(const PressureOptions& options);
   // Limits the receive buffer of a socket, as the options say. Accepted ones inherit it from their listener.
   void LimitSocket(int fd) const;
   Pressure pressure() const { return pressure_.now; }
   // Those that have pieces, the oldest first.
-  std::vector<BufferHolder> holders();
+  std::vector<BufferHolder> holders() const;
 
   // Starts to receive from the socket `fd`.
   void Arm(ReceiveRequest& request, int fd);
@@ -149,7 +162,7 @@ class ReceivePath {
   // back and lies unused. True if it took anything.
   virtual bool Reclaim() { return false; }
 
-  virtual BufferLedger& ledger() = 0;
+  virtual BufferLedger& ledger() const = 0;
 
   Ring& ring_;
 
@@ -174,7 +187,10 @@ class ReceivePath {
   void Count(const BufferRecord& record);
   void Deliver(ReceiveRequest& request, RecordQueue& fragments);
   void OnRequestEnded(ReceiveRequest& request, int result);
-  void ArmAgain(ReceiveRequest& request);
+  // `cause`: the errno that the kernel ended it with; 0: its last completion had bytes.
+  void ArmAgain(ReceiveRequest& request, int cause);
+  // GiveBack(), seen by those who look at the probes.
+  uint32_t GiveBackAll();
   void UpdatePressure();
   void PauseIfOverQuota(ReceiveRequest& request);
   void Resume();
@@ -201,6 +217,11 @@ class ReceivePath {
   size_t socket_bytes_ = 0;  // 0: not limited
   bool copy_out_ = false;
   PressureStats pressure_;
+  LogLimit pressure_log_;
+  LogLimit starving_log_;
+  LogLimit no_space_log_;
+  LogLimit impossible_log_;
+  bool told_high_ = false;
   Timer timer_;
   std::chrono::nanoseconds wait_ = {};
   uint64_t completions_ = 0;
@@ -210,6 +231,9 @@ class ReceivePath {
   uint64_t copied_fragments_ = 0;
   uint64_t rearms_no_space_ = 0;
   uint64_t rearms_no_buffer_ = 0;
+  uint64_t rearms_after_bytes_ = 0;
+  uint64_t rearms_interrupted_ = 0;
+  uint64_t rearms_resumed_ = 0;
 };
 
 }  // namespace zcrx::inline v0::internal

@@ -23,7 +23,7 @@ class ZeroCopyPath final : public ReceivePath {
   bool TakeFragments(const Completion& completion, RecordQueue& fragments) override;
   uint32_t GiveBack() override { return queue_->GiveBack(); }
   bool Reclaim() override { return queue_->FlushRefillRing(); }
-  BufferLedger& ledger() override { return queue_->ledger(); }
+  BufferLedger& ledger() const override { return queue_->ledger(); }
 
  private:
   std::unique_ptr<InterfaceQueue> queue_;

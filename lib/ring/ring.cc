@@ -151,6 +151,10 @@ uint64_t Ring::DispatchCompletions() {
     // ends with -ENOSPC at once: fetch it before anything is armed again.
     if (!io_uring_cq_has_overflow(&ring_)) return handled;
     ++overflows_;
+    overflow_log_.Log(LogSeverity::kWarning, "ring.overflow",
+                      "the completion queue was too small for what came at a time (", overflows_,
+                      " times by now): nothing is lost, but it costs speed; fix: a larger "
+                      "RuntimeOptions::completion_entries");
     io_uring_get_events(&ring_);
   }
 }

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/completion_queue.h"
+#include "lib/uapi/log.h"
 
 namespace zcrx::inline v0::internal {
 
@@ -84,6 +85,7 @@ class Ring {
   CompletionQueue completions_;
   uint64_t in_flight_ = 0;
   uint64_t overflows_ = 0;
+  LogLimit overflow_log_;
 };
 
 }  // namespace zcrx::inline v0::internal

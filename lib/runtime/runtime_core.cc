@@ -13,6 +13,7 @@
 #include "lib/ifq/interface_queue.h"
 #include "lib/receive/copy_path.h"
 #include "lib/receive/zero_copy_path.h"
+#include "lib/uapi/log.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -28,6 +29,7 @@ constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
 // --- Creation --------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOptions& options) {
+  if (absl::Status checked = CheckPressureOptions(options.pressure); !checked.ok()) return checked;
   KernelFeatures features = ProbeKernel();
   if (!features.io_uring || !features.defer_taskrun || !features.multishot_receive) {
     return absl::UnimplementedError(
@@ -84,6 +86,7 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
                                                    completion == CompletionRing::kRbufRing
                                                        ? ", completions by its rbuf ring"
                                                        : ", completions by the main queue")};
+      Log(LogSeverity::kInfo, "runtime.zero_copy", receive_path_info_.reason);
       return absl::OkStatus();
     }
     zero_copy = queue.status();
@@ -91,6 +94,9 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   if (!zero_copy.ok()) {
     if (options.mode == ReceiveMode::kZeroCopy) return zero_copy;
     receive_path_info_.reason = std::string(zero_copy.message());
+    // Who names no queue gets what he has asked for.
+    Log(options.interface_queue.has_value() ? LogSeverity::kWarning : LogSeverity::kInfo, "runtime.copy",
+        "receives with a copy: ", receive_path_info_.reason);
   }
   auto copy = CopyPath::Create(*ring_, options.copy_pool, waker_);
   if (!copy.ok()) return copy.status();

@@ -20,6 +20,7 @@
 
 #include "tests/guest/guest.h"
 #include "tests/guest/raw_ring.h"
+#include "tests/log_capture.h"
 
 namespace zcrx {
 namespace {
@@ -154,8 +155,10 @@ TEST_P(ReceiveTest, TinyRefillRing) {
   options.interface_queue->refill_entries = 4;
   Runtime runtime = NewRuntime(options);
   Listener listener = Listen(runtime);
+  const LogCapture heard;
   const RuntimeStats stats = ReceiveFromPeer(runtime, listener, 20'000'000);
   EXPECT_GT(stats.interface_queue->refill_overflow_peak, 0u) << "never full: the test tested nothing";
+  EXPECT_EQ(heard.Of("queue.refill_full").size(), 1u);
 }
 
 TEST_P(ReceiveTest, UnsplitPacketsAreCopied) {
@@ -254,6 +257,8 @@ TEST_P(ReceiveTest, StreamsKnowWhatOfTheirsWasCopied) {
   if (ByRbufRing()) {
     EXPECT_EQ(counted[0].stats.copied_bytes, 0u);
     EXPECT_EQ(counted[1].stats.copied_bytes, kBytes);
+    EXPECT_EQ(counted[0].stats.copied_fragments, 0u);
+    EXPECT_EQ(counted[1].stats.copied_fragments, counted[1].stats.fragments_received);
   } else {
     EXPECT_FALSE(counted[0].stats.copied_bytes.has_value());
     EXPECT_FALSE(counted[1].stats.copied_bytes.has_value());

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "tests/guest/guest.h"
+#include "tests/log_capture.h"
 
 namespace zcrx {
 namespace {
@@ -116,7 +117,11 @@ TEST_F(RegisterTest, QueueInUse) {
   ASSERT_TRUE(owner.ok()) << owner.status();
   RuntimeOptions options = ZeroCopyOptions();
   options.interface_queue->busy_timeout = std::chrono::milliseconds(50);
+  const LogCapture heard;
   ExpectRefused(options, EEXIST, "another process uses it");
+  ASSERT_EQ(heard.Of("queue.busy").size(), 1u) << "once for all tries";
+  EXPECT_NE(heard.Of("queue.busy")[0].text.find("50 ms"), std::string::npos)
+      << heard.Of("queue.busy")[0].text;
 }
 
 TEST_F(RegisterTest, TwoQueuesOfOneInterface) {

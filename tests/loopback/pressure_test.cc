@@ -97,6 +97,7 @@ Task<absl::Status> BesideAHoarder(Runtime& server, Runtime& client, uint64_t byt
     EXPECT_GE(holders.front().pieces, kQuota);
     EXPECT_GT(holders.front().oldest_age.count(), 0);
   }
+  EXPECT_EQ(hog.server.stats().pauses > 0, server.stats().pressure.pauses > 0);
   hoarders.Cancel();
   const absl::Status hoarded = co_await hoarders.Wait();
   EXPECT_TRUE(hoarded.ok());
@@ -195,6 +196,13 @@ TEST(PressureTest, UnreadBuffersAreCopiedOut) {
     EXPECT_EQ(stats.now, Pressure::kHigh);
     EXPECT_GE(stats.copied_out_fragments, kStreams * 20 - kPieces);
     EXPECT_GE(stats.copied_out_bytes, stats.copied_out_fragments);
+    uint64_t copied_out[2] = {};
+    for (const StreamPair& pair : pairs) {
+      copied_out[0] += pair.server.stats().copied_out_fragments;
+      copied_out[1] += pair.server.stats().copied_out_bytes;
+    }
+    EXPECT_EQ(copied_out[0], stats.copied_out_fragments);
+    EXPECT_EQ(copied_out[1], stats.copied_out_bytes);
     for (StreamPair& pair : pairs) {
       uint64_t received = 1;
       while (received < kBytes + 1) {

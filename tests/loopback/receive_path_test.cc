@@ -18,6 +18,7 @@
 #include "lib/ring/rbuf_ring.h"
 #include "lib/ring/refill_ring.h"
 #include "tests/allocation_counter.h"
+#include "tests/log_capture.h"
 #include "zcrx/status.h"
 
 namespace zcrx::internal {
@@ -53,7 +54,7 @@ class SyntheticPath final : public ReceivePath {
   // Takes them without a look.
   void DropRefilled() { refill_head_ = refill_tail_; }
 
-  BufferLedger& ledger() override { return *ledger_; }
+  BufferLedger& ledger() const override { return *ledger_; }
   int times_armed() const { return times_armed_; }
 
  protected:
@@ -138,6 +139,9 @@ class ReceivePathTest : public testing::Test {
     request(number).OnCompletion({.res = result, .flags = 0, .zc_offset = 0});
   }
 
+  // The application gives back a piece.
+  void IssueAndReturn() { DropReference(path_->ledger().Issue(0, 1, 0)); }
+
   std::unique_ptr<Ring> ring_;
   std::optional<SyntheticPath> path_;
   std::array<std::unique_ptr<Receiver>, 2> receivers_;
@@ -181,6 +185,97 @@ TEST_F(ReceivePathTest, FullRingIsNobodysBusiness) {
   RuntimeStats stats;
   path_->AddStats(stats);
   EXPECT_EQ(stats.rearms_no_space, 1u);
+}
+
+TEST_F(ReceivePathTest, CountsWhyItArmsAgain) {
+  path_->SetPressureOptions({.high_watermark = 1, .stream_quota = 2 * kPiece, .copy_out = false});
+  const auto stats = [this] {
+    RuntimeStats all;
+    path_->AddStats(all);
+    return all;
+  };
+  End(0, -EINTR);
+  path_->Flush();
+  EXPECT_EQ(stats().rearms_interrupted, 1u);
+
+  End(0, -ENOMEM);
+  IssueAndReturn();  // a piece comes back
+  path_->Flush();
+  EXPECT_EQ(stats().rearms_no_buffer, 1u);
+
+  // More unread than the quota: paused, until it is read.
+  for (uint32_t i = 0; i < 3; ++i) path_->Append(i, 10);
+  Pass(0, 3);
+  End(0, -ECANCELED);
+  EXPECT_EQ(stats().pressure.pauses, 1u);
+  EXPECT_EQ(request(0).pauses(), 1u);
+  EXPECT_EQ(request(0).buffers_out(), 3u);
+  EXPECT_EQ(stats().buffers_out, 3u);
+  EXPECT_EQ(stats().pool_pieces, kPieces);
+  const int armed = path_->times_armed();
+  path_->Flush();
+  EXPECT_EQ(path_->times_armed(), armed);
+  EXPECT_EQ(stats().rearms_resumed, 0u);
+  EXPECT_EQ(stats().pressure.paused, 1u);
+  sink(0).fragments.DropAll();
+  path_->Flush();
+  EXPECT_EQ(path_->times_armed(), armed + 1);
+  EXPECT_EQ(stats().rearms_resumed, 1u);
+  EXPECT_EQ(stats().pressure.paused, 0u);
+  EXPECT_EQ(stats().buffers_out, 0u);
+  EXPECT_EQ(stats().buffers_out_peak, 3u);
+  EXPECT_EQ(request(0).buffers_out(), 0u);
+  EXPECT_FALSE(sink(0).end.has_value());
+  EXPECT_EQ(stats().rearms_no_space + stats().rearms_after_bytes, 0u);
+}
+
+// Expects that it was told of, in words with `words` in them.
+void ExpectTold(const LogCapture& heard, const char* name, LogSeverity severity, const std::string& words) {
+  SCOPED_TRACE(name);
+  const std::vector<LogCapture::Event> events = heard.Of(name);
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events[0].severity, severity);
+  EXPECT_NE(events[0].text.find(words), std::string::npos) << events[0].text;
+}
+
+TEST_F(ReceivePathTest, TellsOfRingsAndRegionsThatAreTooSmall) {
+  const LogCapture heard;
+  for (size_t number = 0; number < 2; ++number) {
+    End(number, -ENOSPC);
+    path_->Flush();
+    End(number, -ENOMEM);
+    IssueAndReturn();
+    path_->Flush();
+  }
+  ExpectTold(heard, "receive.no_space", LogSeverity::kWarning, "completion_entries");
+  ExpectTold(heard, "receive.starving", LogSeverity::kWarning, "stream 1 waits");
+}
+
+TEST_F(ReceivePathTest, TellsWhenPressureRisesAndFalls) {
+  path_->SetPressureOptions({.high_watermark = 0.5 / kPieces, .low_watermark = 0});
+  const LogCapture heard;
+  for (int round = 0; round < 2; ++round) {
+    path_->Append(0, 10);
+    Pass(0, 1);
+    path_->Flush();
+    if (round == 0) {
+      EXPECT_TRUE(heard.Of("pressure.none").empty());
+    }
+    sink(0).fragments.DropAll();
+    path_->Flush();
+  }
+  ExpectTold(heard, "pressure.high", LogSeverity::kWarning, "1 of 256 pieces");
+  ExpectTold(heard, "pressure.none", LogSeverity::kInfo, "0 of 256 pieces");
+  EXPECT_EQ(heard.Of("pressure.high").size(), heard.Of("pressure.none").size());
+}
+
+TEST_F(ReceivePathTest, TellsOfImpossibleFragments) {
+  const LogCapture heard;
+  for (size_t number = 0; number < 2; ++number) {
+    path_->Append(kPieces, 1);
+    Pass(number, 1);
+  }
+  ExpectTold(heard, "receive.impossible", LogSeverity::kError, "stream 1 ends");
 }
 
 TEST_F(ReceivePathTest, CancelledRequestGetsNoMoreBytesAndItsPiecesGoBack) {
@@ -232,6 +327,18 @@ TEST_F(ReceivePathTest, EntriesThatAreNotThereEndEveryStream) {
   End(1, -ECANCELED);
   EXPECT_TRUE(sink(1).fragments.empty());
   EXPECT_TRUE(absl::IsInternal(*sink(1).end)) << *sink(1).end;
+}
+
+// The lowest low watermark there is must be reached again.
+TEST_F(ReceivePathTest, PressureEndsAtALowWatermarkOfNothing) {
+  path_->SetPressureOptions({.high_watermark = 0, .low_watermark = 0});
+  path_->Append(0, 10);
+  Pass(0, 1);
+  path_->Flush();
+  EXPECT_EQ(path_->pressure(), Pressure::kHigh);
+  sink(0).fragments.DropAll();
+  path_->Flush();
+  EXPECT_EQ(path_->pressure(), Pressure::kNone);
 }
 
 TEST_F(ReceivePathTest, DoesNotAllocate) {

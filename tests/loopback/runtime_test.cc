@@ -7,10 +7,13 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <limits>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "tests/log_capture.h"
 #include "tests/loopback/pair.h"
 
 namespace zcrx {
@@ -186,6 +189,7 @@ TEST(RuntimeTest, EndsWhileThePeerDoesNotAcknowledge) {
   sockaddr_in address;
   socklen_t length = sizeof(address);
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
+  const LogCapture heard;
   {
     Runtime runtime = NewRuntime();
     runtime.Spawn([](Runtime& r, SocketAddress to) -> Task<void> {
@@ -206,7 +210,10 @@ TEST(RuntimeTest, EndsWhileThePeerDoesNotAcknowledge) {
     }(runtime, *SocketAddress::FromSockaddr(reinterpret_cast<sockaddr*>(&address), length)));
     for (int i = 0; i < 50; ++i) ASSERT_TRUE(runtime.RunOnce(milliseconds(10)).ok());
     EXPECT_GT(runtime.task_count(), 0u);
+    EXPECT_TRUE(heard.Of("shutdown.reset").empty());
   }
+  ASSERT_FALSE(heard.Of("shutdown.reset").empty());
+  EXPECT_EQ(heard.Of("shutdown.reset")[0].severity, LogSeverity::kWarning);
   close(listener);
 }
 
@@ -223,9 +230,16 @@ TEST(RuntimeTest, ModesSayWhichPathAndWhy) {
   const absl::Status zero_copy = Runtime::Create(options).status();
   EXPECT_FALSE(zero_copy.ok());
   options.mode = ReceiveMode::kAuto;
+  const LogCapture heard;
   const Runtime fallback = NewRuntime(options);
   EXPECT_EQ(fallback.receive_path().kind, ReceivePathInfo::Kind::kCopy);
   EXPECT_EQ(fallback.receive_path().reason, zero_copy.message());
+  ASSERT_EQ(heard.Of("runtime.copy").size(), 1u);
+  EXPECT_EQ(heard.Of("runtime.copy")[0].severity, LogSeverity::kWarning) << "zero copy was asked for";
+  EXPECT_EQ(heard.Of("runtime.copy")[0].text, "receives with a copy: " + fallback.receive_path().reason);
+  NewRuntime();
+  ASSERT_EQ(heard.Of("runtime.copy").size(), 2u);
+  EXPECT_EQ(heard.Of("runtime.copy")[1].severity, LogSeverity::kInfo) << "no queue was named";
   EXPECT_FALSE(fallback.stats().interface_queue.has_value());
 }
 
@@ -255,6 +269,30 @@ TEST(RuntimeTest, BadOptionsAreNamed) {
   options = {};
   options.copy_pool.buffer_bytes = 1000;
   EXPECT_NE(Runtime::Create(options).status().message().find("buffer_bytes"), std::string::npos);
+}
+
+TEST(RuntimeTest, WatermarksThatMakeNoSenseAreRefused) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  struct Case {
+    double low;
+    double high;
+    const char* named;  // null: they are fine
+  };
+  for (const Case& c :
+       {Case{0, 0, nullptr}, Case{1, 1, nullptr}, Case{0, 1, nullptr}, Case{0.5, 0.5, nullptr},
+        Case{0.6, 0.5, "low_watermark"}, Case{-0.1, 0.5, "low_watermark"}, Case{kNan, 0.5, "low_watermark"},
+        Case{0.5, 1.1, "high_watermark"}, Case{-0.2, -0.1, "high_watermark"},
+        Case{0.5, kNan, "high_watermark"}}) {
+    SCOPED_TRACE(testing::Message() << c.low << " to " << c.high);
+    const RuntimeOptions options = {.pressure = {.high_watermark = c.high, .low_watermark = c.low}};
+    const absl::Status status = Runtime::Create(options).status();
+    EXPECT_EQ(status.ok(), c.named == nullptr) << status;
+    if (c.named == nullptr) continue;
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    const std::string start = std::string("PressureOptions::") + c.named;
+    EXPECT_EQ(status.message().substr(0, start.size()), start);
+    EXPECT_NE(status.message().find("fix: "), std::string::npos) << status;
+  }
 }
 
 TEST(RuntimeTest, KernelFeaturesDescribeThemselves) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tests/allocation_counter.h"
+#include "tests/log_capture.h"
 #include "tests/loopback/pair.h"
 
 namespace zcrx {
@@ -50,6 +51,7 @@ Task<void> SendAndReceive(Runtime& runtime, SocketAddress address, const std::st
   EXPECT_EQ(stream->stats().bytes_sent, out.size());
   EXPECT_EQ(stream->stats().bytes_received, out.size());
   EXPECT_EQ(stream->stats().copied_bytes, out.size()) << "loopback is all copies";
+  EXPECT_EQ(stream->stats().copied_fragments, stream->stats().fragments_received);
 }
 
 // Sends `bytes` to an echo server with these options, and expects them back; the server's counts. The client
@@ -91,8 +93,59 @@ TEST(StreamTest, TinyCompletionQueueLosesNothing) {
   options.submission_entries = 2;
   options.completion_entries = 4;
   options.copy_pool = {.bytes = 256 * 4096, .buffer_bytes = 4096};
-  EXPECT_GT(EchoThrough(options, 5'000'000).completion_overflows, 0u)
-      << "the queue never overflowed: the test tested nothing";
+  const LogCapture heard;
+  const RuntimeStats stats = EchoThrough(options, 5'000'000);
+  EXPECT_GT(stats.completion_overflows, 0u) << "the queue never overflowed: the test tested nothing";
+  EXPECT_GT(stats.rearms_after_bytes, 0u) << "which ends receives, each with its last bytes";
+  EXPECT_FALSE(heard.Of("ring.overflow").empty());
+}
+
+TEST(StreamTest, CountsWhatIsUnreadAndWhatIsHeld) {
+  RuntimeOptions options;
+  options.copy_pool = {.bytes = 16 * 4096, .buffer_bytes = 4096};
+  options.pressure.stream_quota = size_t{16} * 4096;
+  Runtime runtime = NewRuntime(options);
+  RunToEnd(runtime, [](Runtime& r) -> Task<void> {
+    StreamPair pair = co_await ConnectPair(r);
+    const std::string bytes = Pattern(0, 3 * 4096 + 10);
+    // The first byte arms the receive.
+    const absl::Status first = co_await pair.client.SendAll(AsBytes(bytes).first(1));
+    EXPECT_TRUE(first.ok());
+    Buffer held = *co_await pair.server.Receive();
+    EXPECT_EQ(pair.server.stats().buffers_out, 1u) << "the application has it";
+    EXPECT_EQ(pair.server.stats().unread_fragments, 0u);
+    const absl::Status sent = co_await pair.client.SendAll(AsBytes(bytes).subspan(1));
+    EXPECT_TRUE(sent.ok());
+    while (pair.server.stats().unread_bytes < bytes.size() - 1) {
+      const absl::Status slept = co_await Sleep(std::chrono::milliseconds(1));
+      EXPECT_TRUE(slept.ok());
+    }
+    StreamStats stats = pair.server.stats();
+    EXPECT_EQ(stats.bytes_received, 1u) << "the rest is unread";
+    EXPECT_EQ(stats.unread_bytes, bytes.size() - 1);
+    EXPECT_GE(stats.unread_fragments, 4u);
+    EXPECT_EQ(stats.buffers_out, 1 + stats.unread_fragments);
+    EXPECT_EQ(r.stats().buffers_out, stats.buffers_out);
+    EXPECT_EQ(r.stats().pool_pieces, 16u);
+    absl::StatusOr<BufferChain> rest = co_await pair.server.ReceiveBatch();
+    EXPECT_TRUE(rest.ok());
+    stats = pair.server.stats();
+    EXPECT_EQ(stats.unread_bytes, 0u);
+    EXPECT_EQ(stats.unread_fragments, 0u);
+    EXPECT_EQ(stats.bytes_received, bytes.size());
+    EXPECT_EQ(stats.fragments_received, 1 + rest->buffer_count());
+    EXPECT_EQ(stats.buffers_out, stats.fragments_received);
+    held.Reset();
+    rest = BufferChain();
+    while (pair.server.stats().buffers_out > 0) {
+      const absl::Status slept = co_await Sleep(std::chrono::milliseconds(1));
+      EXPECT_TRUE(slept.ok());
+    }
+    EXPECT_EQ(r.stats().buffers_out, 0u);
+    EXPECT_GE(r.stats().buffers_out_peak, 5u);
+    pair.server.Close();
+    EXPECT_EQ(pair.server.stats().bytes_received, 0u) << "it is gone";
+  }(runtime));
 }
 
 TEST(StreamTest, HalfCloseLeavesTheOtherDirectionOpen) {
