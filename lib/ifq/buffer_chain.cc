@@ -9,6 +9,12 @@ namespace zcrx::inline v0 {
 void BufferChain::Append(Buffer buffer) {
   if (buffer.empty()) return;
   size_ += buffer.size();
+  // A chain that is never empty would grow for ever. Only if most have been popped: what is moved here has
+  // been paid for by those.
+  if (buffers_.size() == buffers_.capacity() && first_ > buffers_.size() / 2) {
+    buffers_.erase(buffers_.begin(), begin());
+    first_ = 0;
+  }
   buffers_.push_back(std::move(buffer));
 }
 

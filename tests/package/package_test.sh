@@ -3,15 +3,17 @@
 #
 # Proves the package by small programs of a user that build with it, and run.
 #
-# usage: package_test.sh install|subdirectory BUILD COMPILER [LAUNCHER]
+# usage: package_test.sh install|subdirectory|examples BUILD COMPILER [LAUNCHER]
 #   install        what BUILD installs, a static library
 #   subdirectory   zcrx inside another project, and the shared library
+#   examples       every program of examples/, with what BUILD installs and nothing else of ours
 set -euo pipefail
 
 readonly BUILD=$2 COMPILER=$3 LAUNCHER=${4:-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 work=$(mktemp -d "${TMPDIR:-/tmp}/zcrx-package.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+SERVER=
+trap '[[ -z $SERVER ]] || kill "$SERVER" || true; rm -rf "$work"' EXIT
 
 fail() {
   echo "FAILED: $1" >&2
@@ -129,7 +131,73 @@ test_subdirectory() {
   fi
 }
 
+# serve PROGRAM ARGUMENT...: starts it; SERVER is its process, PORT where it listens.
+serve() {
+  # The background process opens its output when it gets to it: until then that of the last one would be read.
+  : >"$work/served"
+  "$work/built/$1" --port=0 "${@:2}" >"$work/served" 2>&1 &
+  SERVER=$!
+  local tries
+  for ((tries = 0; tries < 600; tries++)); do
+    PORT=$(sed -nE 's/^listening on .*:([0-9]+) receive path: .*/\1/p' "$work/served")
+    if [[ -n $PORT ]]; then return; fi
+    kill -0 "$SERVER" 2>/dev/null || break
+    sleep 0.1
+  done
+  cat "$work/served" >&2
+  fail "$1 does not listen"
+}
+
+end_server() { # PROGRAM
+  kill "$SERVER"
+  wait "$SERVER" || fail "$1 ended with status $? on SIGTERM: $(cat "$work/served")"
+  SERVER=
+}
+
+echoes() { # PROGRAM: echoes what zcrx_load sends, and ends when it is told to.
+  serve "$1"
+  quiet "$work/built/zcrx_load" --port="$PORT" --connections=3 --total_bytes=10000000
+  end_server "$1"
+  grep -q '^summary: connections=3 ' "$work/served" || fail "$1 has no summary: $(cat "$work/served")"
+  echo "ok  $1 echoes"
+}
+
+# answers FRAMING MESSAGE HEADER_BYTES: zcrx_checksum answers MESSAGE, a "hello", with its size and CRC-32,
+# behind a header of so many bytes.
+answers() {
+  local answer peer
+  serve zcrx_checksum --framing="$1"
+  exec {peer}<>"/dev/tcp/127.0.0.1/$PORT"
+  # shellcheck disable=SC2059 # with escapes
+  printf "$2" >&"$peer"
+  answer=$(timeout 60 head -c $(($3 + 10)) <&"$peer" | tail -c 10)
+  exec {peer}>&-
+  end_server zcrx_checksum
+  [[ $answer == '5 3610a686' ]] || fail "zcrx_checksum --framing=$1 answers '$answer'"
+  echo "ok  zcrx_checksum answers, framing $1"
+}
+
+test_examples() {
+  local source count=0
+  # A copy: in the repository an example could include what is not installed.
+  mkdir -p "$work/user/examples"
+  cp "$here/../../examples"/*.{cc,h} "$work/user/examples"
+  cp "$here/examples/CMakeLists.txt" "$work/user"
+  quiet cmake --install "$BUILD" --prefix "$work/prefix"
+  configure "$work/user" "$work/built" "-DCMAKE_PREFIX_PATH=$work/prefix"
+  quiet cmake --build "$work/built" -j 2
+  for source in "$work/user/examples"/*.cc; do
+    quiet "$work/built/$(basename "$source" .cc)" --help
+    count=$((count + 1))
+  done
+  echo "ok  $count examples with the installed package"
+  echoes embed_epoll
+  echoes zcrx_echo_server
+  answers lines 'hello\r\n' 0
+  answers length '\0\0\0\5hello' 4
+}
+
 case $1 in
-  install | subdirectory) "test_$1" ;;
+  install | subdirectory | examples) "test_$1" ;;
   *) fail "what is '$1'?" ;;
 esac

@@ -23,6 +23,8 @@ checkout() {
   put include/zcrx/stream.h '#include <string>' '#include "zcrx/status.h"'
   put lib/ring/ring.h '#include <liburing.h>' '#include "lib/uapi/zcrx.h"'
   put lib/net/stream.cc '#include "zcrx/stream.h"' '' '#include "lib/ring/ring.h"'
+  put examples/echo.cc '#include "zcrx/stream.h"'
+  echo '[the echo](examples/echo.cc)' >README.md
   git init -q .
   git add .
 }
@@ -68,7 +70,7 @@ refused() {
 
 good_tree() {
   local name
-  for name in format rooms licences paths shell; do
+  for name in format rooms licences paths examples shell; do
     check "$name"
     expect "$name is content" 0 "1 passed, 0 failed"
   done
@@ -105,6 +107,9 @@ other_checks() {
   local homes=/home # in two parts, or this file has a finding
   put lib/ring/path.cc '' "// see $homes/alice/zcrx"
   refused "a path of somebody's machine" paths 'lib/ring/path.cc:3: ' "$homes/alice"
+  put examples/sink.cc '#include "zcrx/stream.h"'
+  echo 'And examples/sink.cc, by the way.' >>README.md
+  refused "an example without a link" examples 'examples/sink.cc:1: README.md has no link to it'
   # shellcheck disable=SC2016 # as text
   printf '%s\n' '#!/usr/bin/env bash' '# SPDX-License-Identifier: Apache-2.0' 'rm $1/*' >tools/careless
   refused "a careless script" shell 'tools/careless:3:' SC2086

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/ifq/buffer_ledger.h"
+#include "tests/allocation_counter.h"
 #include "zcrx/buffer_chain.h"
 
 namespace zcrx {
@@ -119,6 +120,22 @@ TEST_F(BufferTest, MovedChainIsEmptyAndUsable) {
   EXPECT_EQ(a.begin()->text(), "y");
   a = {};
   EXPECT_EQ(Returned(), 3u);
+}
+
+// As a parser's input, in which the end of one message is always followed by the beginning of the next.
+TEST_F(BufferTest, AChainThatIsNeverEmptyDoesNotGrow) {
+  const Buffer piece = Received("ab");
+  BufferChain chain;
+  chain.Append(piece.Share());
+  uint64_t before = 0;
+  for (int round = 0; round < 100'000; ++round) {
+    if (round == 100) before = AllocationCount();
+    for (int i = 0; i < 3; ++i) chain.Append(piece.Share());
+    chain.Drop(5);
+    chain.Drop(1);
+  }
+  EXPECT_EQ(AllocationCount(), before);
+  EXPECT_EQ(chain.size(), 2u);
 }
 
 TEST_F(BufferTest, CordsKeepTheirPieces) {
