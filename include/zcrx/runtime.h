@@ -164,7 +164,9 @@ class Runtime {
   // Returns early when something happens. Same errors as Run().
   absl::Status RunOnce(std::chrono::nanoseconds max_wait);
 
-  // A descriptor that is readable when RunOnce() has something to do. Owned by the runtime.
+  // A descriptor that is readable when RunOnce() has something to do. Owned by the runtime. It does not tell of
+  // what was called since from outside of tasks, such as Spawn() or Stream::Close(): do that by Post(), or call
+  // RunOnce() afterwards.
   int event_fd() const;
 
   // Runs `function` on the runtime's thread, in the order of the calls. Any thread. Wakes the loop.

@@ -21,7 +21,7 @@ using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr int kHonest = 63;
-constexpr size_t kBytesEach = 512 << 10;
+constexpr size_t kBytesEach = 1 << 20;
 constexpr size_t kRegion = 4 << 20;
 
 struct Outcome {
@@ -38,6 +38,7 @@ class PressureTest : public NicTest {
  protected:
   // `limit`: what is not there by then does not come.
   static Outcome Run(bool hog, bool policy, nanoseconds limit);
+  static double PartBesideTheHog(Outcome* alone);
 };
 
 // Takes what comes first, and then nothing.
@@ -123,25 +124,39 @@ Outcome PressureTest::Run(bool hog, bool policy, nanoseconds limit) {
   return outcome;
 }
 
-TEST_F(PressureTest, OneThatNobodyReadsDoesNotStarveTheOthers) {
+// Alone and beside the hog, one after the other. Prints them.
+double PressureTest::PartBesideTheHog(Outcome* alone) {
   constexpr size_t kAll = kHonest * kBytesEach;
-  const Outcome alone = Run(/*hog=*/false, /*policy=*/true, nanoseconds::max());
-  EXPECT_EQ(alone.bytes, kAll);
+  *alone = Run(/*hog=*/false, /*policy=*/true, nanoseconds::max());
+  EXPECT_EQ(alone->bytes, kAll);
   const Outcome beside = Run(/*hog=*/true, /*policy=*/true, nanoseconds::max());
   EXPECT_EQ(beside.bytes, kAll);
-  // Enough for ten times as much.
-  const Outcome without =
-      Run(/*hog=*/true, /*policy=*/false, std::max<nanoseconds>(10 * alone.time, seconds(2)));
-  EXPECT_LT(without.bytes, kAll) << "nobody starved: the test tested nothing";
-  printf(
-      "honest connections: alone %.1f MiB/s, beside a hog %.1f MiB/s (%.0f %%), without the policy %.1f "
-      "MiB/s (%.0f %%)\n",
-      alone.MibPerSecond(), beside.MibPerSecond(), 100 * beside.MibPerSecond() / alone.MibPerSecond(),
-      without.MibPerSecond(), 100 * without.MibPerSecond() / alone.MibPerSecond());
+  const double part = beside.MibPerSecond() / alone->MibPerSecond();
+  printf("honest connections: alone %.1f MiB/s, beside a hog %.1f MiB/s: %.0f %%\n", alone->MibPerSecond(),
+         beside.MibPerSecond(), 100 * part);
   printf("beside the hog: pressure %llu times, %llu pauses, %llu fragments copied out\n",
          static_cast<unsigned long long>(beside.stats.pressure.rises),
          static_cast<unsigned long long>(beside.stats.pressure.pauses),
          static_cast<unsigned long long>(beside.stats.pressure.copied_out_fragments));
+  return part;
+}
+
+TEST_F(PressureTest, OneThatNobodyReadsDoesNotStarveTheOthers) {
+  constexpr double kEnough = 0.8;
+  constexpr int kMostTries = 5;
+  // What else the machine does is in one of the two runs and not in the other. A hog that takes part in the
+  // region slows down every pair of them, so one pair with enough is proof.
+  Outcome alone;
+  double best = 0;
+  for (int i = 0; i < kMostTries && best < kEnough; ++i) best = std::max(best, PartBesideTheHog(&alone));
+  EXPECT_GE(best, kEnough);
+
+  // Enough for ten times as much.
+  const Outcome without =
+      Run(/*hog=*/true, /*policy=*/false, std::max<nanoseconds>(10 * alone.time, seconds(2)));
+  printf("without the policy %.1f MiB/s: %.0f %%\n", without.MibPerSecond(),
+         100 * without.MibPerSecond() / alone.MibPerSecond());
+  EXPECT_LT(without.bytes, kHonest * kBytesEach) << "nobody starved: the test tested nothing";
 }
 
 }  // namespace
