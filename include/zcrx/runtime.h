@@ -78,8 +78,8 @@ struct RuntimeOptions {
   // What is done when much of the region (or of the copy path's memory) is taken.
   PressureOptions pressure = {};
   // What is sent out of buffers goes without a copy (SEND_ZC) from this many bytes on; less is copied, as
-  // pages and a second completion cost more. SIZE_MAX: all is copied. See docs/guide.md for how it was
-  // measured.
+  // pages and a second completion cost more. SIZE_MAX: all is copied. See docs/guide.md for how to
+  // measure it.
   size_t zero_copy_send_bytes = 16384;
   // Entries of the submission queue. It is flushed when full.
   uint32_t submission_entries = 256;
@@ -164,9 +164,9 @@ class Runtime {
   // Returns early when something happens. Same errors as Run().
   absl::Status RunOnce(std::chrono::nanoseconds max_wait);
 
-  // A descriptor that is readable when RunOnce() has something to do. Owned by the runtime. It does not tell of
-  // what was called since from outside of tasks, such as Spawn() or Stream::Close(): do that by Post(), or call
-  // RunOnce() afterwards.
+  // A descriptor that is readable when RunOnce() has something to do. Owned by the runtime. It does not tell
+  // of what was called since from outside of tasks, such as Spawn() or Stream::Close(): do that by Post(), or
+  // call RunOnce() afterwards.
   int event_fd() const;
 
   // Runs `function` on the runtime's thread, in the order of the calls. Any thread. Wakes the loop.
