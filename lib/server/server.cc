@@ -46,9 +46,10 @@ absl::Status Check(const ServerOptions& options, size_t threads) {
   std::vector<uint32_t> queues = options.rx_queues;
   std::sort(queues.begin(), queues.end());
   const auto twice = std::adjacent_find(queues.begin(), queues.end());
-  if (twice != queues.end())
+  if (twice != queues.end()) {
     return absl::InvalidArgumentError(
         absl::StrCat("ServerOptions::rx_queues names queue ", *twice, " twice"));
+  }
   if (!options.cpus.empty() && options.cpus.size() != threads) {
     return absl::InvalidArgumentError(absl::StrCat("ServerOptions::cpus has ", options.cpus.size(),
                                                    " CPUs for ", threads, " threads; fix: one for each"));
@@ -160,6 +161,7 @@ absl::Status ServerState::Drain(std::chrono::nanoseconds grace) {
 
 std::vector<ServerThreadStats> ServerState::stats() const {
   std::vector<ServerThreadStats> stats;
+  stats.reserve(workers_.size());
   for (const auto& worker : workers_) stats.push_back(worker->stats());
   return stats;
 }
