@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <ostream>
 #include <random>
 #include <span>
 #include <thread>
@@ -55,6 +56,7 @@ inline const char* NameOf(WhenReturned when) {
   }
   return "";
 }
+inline void PrintTo(WhenReturned when, std::ostream* out) { *out << NameOf(when); }
 
 class WorkerPool {
  public:

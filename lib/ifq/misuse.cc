@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ifq/misuse.h"
 
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
@@ -25,9 +26,9 @@ namespace {
 }
 
 [[noreturn]] void Die(const char* what, const BufferRecord& record) {
-  const auto number = static_cast<unsigned long long>(record.guard.stream());
+  const uint64_t number = record.guard.stream();
   char stream[40] = "of no stream";
-  if (number != 0) std::snprintf(stream, sizeof(stream), "stream %llu", number);
+  if (number != 0) std::snprintf(stream, sizeof(stream), "stream %" PRIu64, number);
   Die(what, record.bytes, stream);
 }
 

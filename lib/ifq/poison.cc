@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cinttypes>
 #include <cstdio>
 #include <mutex>
 
@@ -69,12 +70,12 @@ void RegionPoison::Explain(const void* address) {
   for (RegionPoison* region = regions; region != nullptr; region = region->next_) {
     if (byte < region->region_.data() || byte >= region->region_.data() + region->region_.size()) continue;
     char text[200];
-    const int length = snprintf(text, sizeof(text),
-                                "zcrx: %p is in a pool region, and in no buffer that is held; its piece was "
-                                "last received by stream %llu\n",
-                                address,
-                                static_cast<unsigned long long>(
-                                    std::atomic_ref(region->StreamOf(byte)).load(std::memory_order_relaxed)));
+    const uint64_t stream = std::atomic_ref(region->StreamOf(byte)).load(std::memory_order_relaxed);
+    const int length =
+        snprintf(text, sizeof(text),
+                 "zcrx: %p is in a pool region, and in no buffer that is held; its piece was last "
+                 "received by stream %" PRIu64 "\n",
+                 address, stream);
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, static_cast<size_t>(length));
     return;
   }

@@ -102,6 +102,7 @@ TEST(LogTest, WhatHappensAllTheTimeIsToldNow) {
 TEST(LogTest, SinksChangeWhileOthersTell) {
   std::atomic<bool> done = false;
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&done] {
       while (!done.load()) Tell("again");
