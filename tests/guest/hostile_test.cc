@@ -196,7 +196,7 @@ TEST_F(LifetimeHostileTest, ScribblesOverTheRefillRing) {
         bytes = ReceiveUntilEntriesAreTaken(receiver, stream, entries);
         receiver.CloseSockets();
       }
-      EXPECT_GT(bytes, 1u << 18) << "hardly any traffic";
+      EXPECT_GT(bytes, 1u << 16) << "hardly any traffic";
       GiveBackWhateverThereIs(receiver);
       receiver.set_lenient(false);
       // None is lost and none is doubled, in this ring already.
