@@ -169,7 +169,8 @@ absl::StatusOr<Stream> AcceptAwaiter::await_resume() {
 
 absl::StatusOr<Listener> Listener::Create(Runtime& runtime, const SocketAddress& address,
                                           const ListenerOptions& options) {
-  const absl::StatusOr<int> fd = internal::OpenListeningSocket(address, options);
+  const absl::StatusOr<int> fd =
+      internal::OpenListeningSocket(address, options, &runtime.core().receive_path());
   if (!fd.ok()) return fd.status();
   return Adopt(runtime, *fd, options);
 }
@@ -179,15 +180,11 @@ absl::StatusOr<Listener> Listener::Adopt(Runtime& runtime, int fd, const Listene
   socklen_t length = sizeof(listening);
   int error = getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 ? 0 : errno;
   if (error == 0 && listening == 0) error = EINVAL;
-  sockaddr_storage storage;
-  auto* bound = reinterpret_cast<sockaddr*>(&storage);
-  length = sizeof(storage);
-  if (error == 0 && getsockname(fd, bound, &length) != 0) error = errno;
   if (error != 0) {
     close(fd);
     return ErrnoStatus(error, "Listener::Adopt: the descriptor is not a listening TCP socket");
   }
-  const absl::StatusOr<SocketAddress> address = SocketAddress::FromSockaddr(bound, length);
+  const absl::StatusOr<SocketAddress> address = internal::BoundAddress(fd);
   if (!address.ok()) {
     close(fd);
     return address.status();

@@ -5,13 +5,19 @@
 #define ZCRX_LIB_NET_LISTENING_SOCKET_H_
 
 #include "absl/status/statusor.h"
+#include "lib/receive/receive_path.h"
 #include "zcrx/address.h"
 #include "zcrx/listener.h"
 
 namespace zcrx::inline v0::internal {
 
-// A socket, owned by the caller, that listens on `address`.
-absl::StatusOr<int> OpenListeningSocket(const SocketAddress& address, const ListenerOptions& options);
+// A socket, owned by the caller, that listens on `address`. `path`, if there is one, limits what it and those
+// it accepts may buffer.
+absl::StatusOr<int> OpenListeningSocket(const SocketAddress& address, const ListenerOptions& options,
+                                        const ReceivePath* path = nullptr);
+
+// The address that a socket is bound to.
+absl::StatusOr<SocketAddress> BoundAddress(int fd);
 
 }  // namespace zcrx::inline v0::internal
 

@@ -2,7 +2,6 @@
 #include "zcrx/server.h"
 
 #include <sched.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,15 +54,6 @@ absl::Status Check(const ServerOptions& options, size_t threads) {
                                                    " CPUs for ", threads, " threads; fix: one for each"));
   }
   return absl::OkStatus();
-}
-
-// The address that a listening socket is bound to.
-absl::StatusOr<SocketAddress> BoundAddress(int fd) {
-  sockaddr_storage storage;
-  socklen_t length = sizeof(storage);
-  auto* bound = reinterpret_cast<sockaddr*>(&storage);
-  if (getsockname(fd, bound, &length) != 0) return ErrnoStatus(errno, "the server's address");
-  return SocketAddress::FromSockaddr(bound, length);
 }
 
 }  // namespace

@@ -130,23 +130,6 @@ scenario_auto_mode_on_an_interface_that_cannot() {
 # What no rule steers arrives at queue 0: what the client sends as well as what the backend does.
 readonly PROXY_PORT=7100 BACKEND_PORT=7101
 
-# start_listening FILE NAMESPACE COMMAND...: returns once it serves; its process in STARTED.
-start_listening() {
-  local output=$1 namespace=$2
-  shift 2
-  : >"$output"
-  ip netns exec "$namespace" "$@" >"$output" 2>&1 &
-  STARTED=$!
-  for _ in {1..300}; do
-    if grep -q '^listening on' "$output"; then return; fi
-    kill -0 "$STARTED" || break
-    sleep 0.1
-  done
-  echo "$1 did not come up"
-  cat "$output"
-  return 1
-}
-
 start_backend() {
   start_listening "$WORK/backend" b "$BUILD/examples/zcrx_echo_server" --address=10.0.0.2 --port="$BACKEND_PORT" --stats_interval=0
   BACKEND=$STARTED

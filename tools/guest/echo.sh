@@ -8,21 +8,29 @@
 # shellcheck disable=SC2034 # for those who source this
 KNOBS=/sys/kernel/debug/netdevsim/netdevsim1/ports/0/rx
 
+# start_listening FILE NAMESPACE COMMAND...: returns once it serves; its process in STARTED.
+start_listening() {
+  local output=$1 namespace=$2
+  shift 2
+  : >"$output"
+  ip netns exec "$namespace" "$@" >"$output" 2>&1 &
+  STARTED=$!
+  for _ in {1..300}; do
+    if grep -q '^listening on' "$output"; then return; fi
+    kill -0 "$STARTED" || break
+    sleep 0.1
+  done
+  echo "$1 did not come up"
+  cat "$output"
+  return 1
+}
+
 # start_server OPTION...: returns once it serves; an option given twice counts
 # with its last value.
 start_server() {
-  : >"$WORK/server"
-  ip netns exec a "$BUILD/examples/zcrx_echo_server" --interface="$ZCRX_IF_A" --queue=1 \
-    --port="$ZCRX_PORT" --stats_interval=0 "$@" >"$WORK/server" 2>&1 &
-  SERVER=$!
-  for _ in {1..300}; do
-    if grep -q '^listening on' "$WORK/server"; then return; fi
-    kill -0 "$SERVER" || break
-    sleep 0.1
-  done
-  echo "the server did not come up"
-  cat "$WORK/server"
-  return 1
+  start_listening "$WORK/server" a "$BUILD/examples/zcrx_echo_server" --interface="$ZCRX_IF_A" --queue=1 \
+    --port="$ZCRX_PORT" --stats_interval=0 "$@"
+  SERVER=$STARTED
 }
 
 # stop_server: gracefully; its summary is in $WORK/server.
