@@ -10,6 +10,7 @@
 #include "zcrx/buffer_chain.h"     // IWYU pragma: export
 #include "zcrx/cancel.h"           // IWYU pragma: export
 #include "zcrx/features.h"         // IWYU pragma: export
+#include "zcrx/file.h"             // IWYU pragma: export
 #include "zcrx/interface_queue.h"  // IWYU pragma: export
 #include "zcrx/listener.h"         // IWYU pragma: export
 #include "zcrx/log.h"              // IWYU pragma: export

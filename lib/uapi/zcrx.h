@@ -17,6 +17,7 @@ namespace zcrx::inline v0::uapi {
 // --- Numbers ---------------------------------------------------------------
 
 inline constexpr uint8_t kOpRecvZc = 58;           // since 6.15
+inline constexpr uint8_t kOpWritevFixed = 61;      // since 6.15
 inline constexpr unsigned kRegisterZcrxIfq = 32;   // since 6.15
 inline constexpr unsigned kRegisterQuery = 35;     // since 6.18
 inline constexpr unsigned kRegisterZcrxCtrl = 36;  // since 6.19

@@ -195,3 +195,53 @@ scenario_proxy_protocol() {
     return 1
   }
 }
+
+# --- The sink: in namespace a, files come from b --------------------------------------
+
+# sink_two_files OPTION...: two files of the same contents, one after the other; both must arrive.
+sink_two_files() {
+  local n
+  rm -rf "$WORK/sink"
+  mkdir "$WORK/sink"
+  head -c 20000003 /dev/urandom >"$WORK/sink/sent"
+  start_listening "$WORK/server" a "$BUILD/examples/zcrx_sink" --mode=zero-copy --interface="$ZCRX_IF_A" --queues=1 \
+    --address=10.0.0.1 --port="$ZCRX_PORT" --directory="$WORK/sink" "$@"
+  SERVER=$STARTED
+  for n in 1 2; do
+    ip netns exec b bash -c "cat '$WORK/sink/sent' >/dev/tcp/10.0.0.1/$ZCRX_PORT"
+    # What is not accepted before the end is refused.
+    for _ in {1..300}; do
+      if [[ -e $WORK/sink/connection-$n ]]; then break; fi
+      sleep 0.1
+    done
+  done
+  stop_server
+  grep '^summary' "$WORK/server" >&3
+  cmp "$WORK/sink/sent" "$WORK/sink/connection-1"
+  cmp "$WORK/sink/sent" "$WORK/sink/connection-2"
+  rm -r "$WORK/sink"
+  expect "$(summary connections)" -eq 2 "2 connections"
+  expect "$(summary failed)" -eq 0 "no failed connection"
+  expect "$(summary bytes_received)" -eq 40000006 "all bytes"
+  # Not every kernel tells.
+  if ! grep -q 'bytes_copied_by_kernel=unknown' "$WORK/server"; then
+    expect "$(summary bytes_copied_by_kernel)" -eq 0 "no byte copied by the kernel on the way to the region"
+  fi
+}
+
+scenario_sink() {
+  sink_two_files --nodirect
+  expect "$(summary bytes_in_place)" -eq 40000006 "all bytes written out of the region"
+  expect "$(summary bytes_copied_in_user_space)" -eq 0 "no byte copied in user space"
+}
+
+# How much is aligned is up to how the test NIC fills its buffers.
+scenario_sink_with_direct_io() {
+  if ! dd if=/dev/zero of="$WORK/probe" bs=4096 count=1 oflag=direct 2>/dev/null; then
+    echo "note: $WORK has no O_DIRECT here; nothing is tested" >&3
+    return
+  fi
+  rm "$WORK/probe"
+  sink_two_files --direct
+  expect $(($(summary bytes_in_place) + $(summary bytes_copied_in_user_space))) -ge 40000006 "every byte written once"
+}
