@@ -14,6 +14,7 @@
 
 #include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
+#include "absl/strings/match.h"
 
 // Ends the program with 2. (Abseil ends it with 1 if a flag is unknown or not readable.)
 [[noreturn]] inline void WrongUsage(const std::string& what) {
@@ -21,9 +22,9 @@
   exit(2);
 }
 
-// Parses the flags. --help prints `about` and the flags that `source`, the
-// caller's __FILE__, defines, and exits with 0.
-inline void ParseCommandLine(int argc, char** argv, const std::string& about, std::string_view source) {
+// Parses the flags. --help prints `about` and the flags that files in the
+// directory examples define, and exits with 0.
+inline void ParseCommandLine(int argc, char** argv, const std::string& about) {
   bool help = false;
   for (int i = 1; i < argc; ++i) help |= std::string_view(argv[i]) == "--help";
   if (!help) {
@@ -32,10 +33,9 @@ inline void ParseCommandLine(int argc, char** argv, const std::string& about, st
     return;
   }
   printf("%s\n\nFlags (--NAME=VALUE):\n", about.c_str());
-  const std::string file(source.substr(source.rfind('/') + 1));
   std::map<std::string, const absl::CommandLineFlag*> ours;
   for (const auto& [name, flag] : absl::GetAllFlags()) {
-    if (flag->Filename().ends_with(file)) ours.emplace(name, flag);
+    if (absl::StrContains(flag->Filename(), "/examples/")) ours.emplace(name, flag);
   }
   for (const auto& [name, flag] : ours) {
     printf("  --%-20s %s (default: \"%s\")\n", name.c_str(), flag->Help().c_str(),

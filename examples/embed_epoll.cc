@@ -31,6 +31,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "examples/command_line.h"
+#include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
 ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
@@ -159,10 +160,7 @@ absl::Status Serve() {
   absl::StatusOr<zcrx::Listener> listener = zcrx::Listener::Create(*runtime, *address);
   if (!listener.ok()) return listener.status();
 
-  const zcrx::ReceivePathInfo& path = runtime->receive_path();
-  absl::PrintF("listening on %s receive path: %s because %s\n", listener->address().ToString(),
-               path.kind == zcrx::ReceivePathInfo::Kind::kZeroCopy ? "zero-copy" : "copy", path.reason);
-  fflush(stdout);
+  PrintListening(listener->address(), runtime->receive_path());
 
   runtime->Spawn(Accept(*runtime, *std::move(listener), counts));
   const absl::Status status = Loop(*runtime, counts);
@@ -175,7 +173,7 @@ absl::Status Serve() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ParseCommandLine(argc, argv, "Echoes TCP from inside an epoll loop that has other things to do.", __FILE__);
+  ParseCommandLine(argc, argv, "Echoes TCP from inside an epoll loop that has other things to do.");
   // Blocked before anything else, so that they come by the signalfd only.
   const sigset_t ending = EndingSignals();
   sigprocmask(SIG_BLOCK, &ending, nullptr);

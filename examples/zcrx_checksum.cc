@@ -28,6 +28,7 @@
 #include "absl/time/time.h"
 #include "examples/command_line.h"
 #include "examples/framing.h"
+#include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
 ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
@@ -145,10 +146,7 @@ absl::Status Serve() {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
 
-  const zcrx::ReceivePathInfo& path = runtime->receive_path();
-  absl::PrintF("listening on %s receive path: %s because %s\n", listener->address().ToString(),
-               path.kind == zcrx::ReceivePathInfo::Kind::kZeroCopy ? "zero-copy" : "copy", path.reason);
-  fflush(stdout);
+  PrintListening(listener->address(), runtime->receive_path());
 
   runtime->Spawn(framing == "lines" ? Accept<LineReader>(*runtime, *std::move(listener), result)
                                     : Accept<FrameReader>(*runtime, *std::move(listener), result));
@@ -161,7 +159,7 @@ absl::Status Serve() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ParseCommandLine(argc, argv, "Answers each message with its size and CRC-32.", __FILE__);
+  ParseCommandLine(argc, argv, "Answers each message with its size and CRC-32.");
   const absl::Status status = Serve();
   if (status.ok()) return 0;
   absl::FPrintF(stderr, "zcrx_checksum: %s\n", std::string(status.message()));

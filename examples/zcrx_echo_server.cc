@@ -25,6 +25,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "examples/command_line.h"
+#include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
 ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
@@ -176,14 +177,7 @@ zcrx::RuntimeOptions OptionsFromFlags() {
   zcrx::RuntimeOptions options;
   options.completion_entries = absl::GetFlag(FLAGS_completion_entries);
   options.zero_copy_send_bytes = absl::GetFlag(FLAGS_zero_copy_send_bytes);
-  const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode == "zero-copy") {
-    options.mode = zcrx::ReceiveMode::kZeroCopy;
-  } else if (mode == "copy") {
-    options.mode = zcrx::ReceiveMode::kCopy;
-  } else if (mode != "auto") {
-    WrongUsage(absl::StrCat("--mode is to be auto, zero-copy or copy, not \"", mode, "\""));
-  }
+  options.mode = ReadMode(absl::GetFlag(FLAGS_mode));
 
   zcrx::PoolOptions pool = {.bytes = size_t{absl::GetFlag(FLAGS_region_mib)} << 20};
   const std::string pages = absl::GetFlag(FLAGS_pages);
@@ -201,15 +195,6 @@ zcrx::RuntimeOptions OptionsFromFlags() {
                                .completion = CompletionRingFromFlags()};
   }
   return options;
-}
-
-zcrx::SocketAddress AddressFromFlags() {
-  const std::string host = absl::GetFlag(FLAGS_address);
-  const bool ipv6 = host.find(':') != std::string::npos;
-  const std::string text = absl::StrCat(ipv6 ? "[" : "", host, ipv6 ? "]:" : ":", absl::GetFlag(FLAGS_port));
-  const absl::StatusOr<zcrx::SocketAddress> address = zcrx::SocketAddress::Parse(text);
-  if (!address.ok()) WrongUsage(absl::StrCat("--address: ", address.status().message()));
-  return *address;
 }
 
 // Turns the runtime until a signal comes or something fails.
@@ -231,7 +216,7 @@ absl::Status Turn(zcrx::Runtime& runtime, const Connections& connections) {
 }
 
 absl::Status Serve() {
-  const zcrx::SocketAddress address = AddressFromFlags();
+  const zcrx::SocketAddress address = ReadAddress(absl::GetFlag(FLAGS_address), absl::GetFlag(FLAGS_port));
   Connections connections;  // the tasks of the runtime use it until the runtime is gone
   absl::StatusOr<zcrx::Runtime> runtime = zcrx::Runtime::Create(OptionsFromFlags());
   if (!runtime.ok()) return runtime.status();
@@ -241,10 +226,7 @@ absl::Status Serve() {
   std::signal(SIGINT, OnSignal);
   std::signal(SIGTERM, OnSignal);
 
-  const zcrx::ReceivePathInfo& path = runtime->receive_path();
-  absl::PrintF("listening on %s receive path: %s because %s\n", listener->address().ToString(),
-               path.kind == zcrx::ReceivePathInfo::Kind::kZeroCopy ? "zero-copy" : "copy", path.reason);
-  fflush(stdout);
+  PrintListening(listener->address(), runtime->receive_path());
 
   const Sample start(*runtime);
   runtime->Spawn(Accept(*runtime, *std::move(listener), connections));
@@ -261,7 +243,7 @@ absl::Status Serve() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ParseCommandLine(argc, argv, "Echoes TCP, received without a copy where that is possible.", __FILE__);
+  ParseCommandLine(argc, argv, "Echoes TCP, received without a copy where that is possible.");
   const absl::Status status = Serve();
   if (status.ok()) return 0;
   absl::FPrintF(stderr, "zcrx_echo_server: %s\n", std::string(status.message()));

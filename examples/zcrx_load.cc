@@ -365,6 +365,6 @@ bool Run(Plan plan) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ParseCommandLine(argc, argv, "Loads a TCP echo server and verifies every byte that comes back.", __FILE__);
+  ParseCommandLine(argc, argv, "Loads a TCP echo server and verifies every byte that comes back.");
   return Run(MakePlan()) ? 0 : 1;
 }

@@ -29,24 +29,18 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "examples/command_line.h"
+#include "examples/server_flags.h"
+#include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
-ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
-ABSL_FLAG(std::string, queues, "1", "rx queues of --interface, a thread for each; flow rules steer to them");
-ABSL_FLAG(std::string, address, "*", "numeric address to listen on; * is any, IPv4 and IPv6");
-ABSL_FLAG(uint16_t, port, 5001, "TCP port to listen on; 0 takes a free one");
 ABSL_FLAG(std::string, backends, "", "where to connect to: ADDRESS:PORT, or several with commas");
-ABSL_FLAG(std::string, mode, "auto", "auto, zero-copy (fail if it cannot be had) or copy");
-ABSL_FLAG(uint32_t, region_mib, 64, "memory the NIC writes payload into, in MiB, for each queue");
 ABSL_FLAG(bool, proxy_protocol, false, "tell the backend who the client is (PROXY protocol, version 2)");
 ABSL_FLAG(absl::Duration, connect_timeout, absl::Seconds(5), "give up on a client if no backend answers");
-ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(10), "for open connections, after a signal");
 ABSL_FLAG(absl::Duration, stats_interval, absl::Seconds(1), "time between two lines; 0 prints none");
 
 namespace {
@@ -207,53 +201,14 @@ void PrintSummary(const zcrx::Server& server, const Counts& counts) {
                sum.pauses);
 }
 
-zcrx::SocketAddress ParseAddress(const std::string& text, const char* flag) {
-  const absl::StatusOr<zcrx::SocketAddress> address = zcrx::SocketAddress::Parse(text);
-  if (!address.ok()) WrongUsage(absl::StrCat(flag, ": ", address.status().message()));
-  return *address;
-}
-
-std::vector<std::string> List(const std::string& text) {
-  return absl::StrSplit(text, ',', absl::SkipEmpty());
-}
-
 Config ConfigFromFlags() {
   Config config = {.backends = {},
                    .connect_timeout = absl::ToChronoNanoseconds(absl::GetFlag(FLAGS_connect_timeout)),
                    .proxy_protocol = absl::GetFlag(FLAGS_proxy_protocol)};
-  for (const std::string& backend : List(absl::GetFlag(FLAGS_backends)))
-    config.backends.push_back(ParseAddress(backend, "--backends"));
+  for (const auto backend : absl::StrSplit(absl::GetFlag(FLAGS_backends), ',', absl::SkipEmpty()))
+    config.backends.push_back(ReadAddress(std::string(backend), "--backends"));
   if (config.backends.empty()) WrongUsage("--backends is to name at least one ADDRESS:PORT");
   return config;
-}
-
-zcrx::ServerOptions OptionsFromFlags() {
-  zcrx::ServerOptions options;
-  const std::string host = absl::GetFlag(FLAGS_address);
-  const bool ipv6 = host.find(':') != std::string::npos;
-  options.address = ParseAddress(
-      absl::StrCat(ipv6 ? "[" : "", host, ipv6 ? "]:" : ":", absl::GetFlag(FLAGS_port)), "--address");
-  const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode == "zero-copy") {
-    options.runtime.mode = zcrx::ReceiveMode::kZeroCopy;
-  } else if (mode == "copy") {
-    options.runtime.mode = zcrx::ReceiveMode::kCopy;
-  } else if (mode != "auto") {
-    WrongUsage(absl::StrCat("--mode is to be auto, zero-copy or copy, not \"", mode, "\""));
-  }
-  const std::string interface = absl::GetFlag(FLAGS_interface);
-  if (interface.empty()) {
-    options.threads = 1;
-    return options;
-  }
-  options.runtime.interface_queue = {.interface = interface,
-                                     .pool = {.bytes = size_t{absl::GetFlag(FLAGS_region_mib)} << 20}};
-  for (const std::string& text : List(absl::GetFlag(FLAGS_queues))) {
-    uint32_t queue = 0;
-    if (!absl::SimpleAtoi(text, &queue)) WrongUsage(absl::StrCat("--queues: \"", text, "\" is no number"));
-    options.rx_queues.push_back(queue);
-  }
-  return options;
 }
 
 // Prints a line now and then, until one of the signals comes.
@@ -275,24 +230,16 @@ void WaitForSignal(const sigset_t& signals, const zcrx::Server& server) {
 absl::Status Run() {
   const Config config = ConfigFromFlags();
   Counts counts;
-  // Before there are threads, so that none of them gets the signal.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const sigset_t signals = BlockEndingSignals();
 
-  absl::StatusOr<zcrx::Server> server =
-      zcrx::Server::Start(OptionsFromFlags(), [&config, &counts](zcrx::Runtime& runtime, Stream client) {
+  absl::StatusOr<zcrx::Server> server = zcrx::Server::Start(
+      ServerOptionsFromFlags(), [&config, &counts](zcrx::Runtime& runtime, Stream client) {
         return Serve(runtime, std::move(client), config, counts);
       });
   if (!server.ok()) return server.status();
-  const zcrx::ReceivePathInfo path = server->stats().front().receive_path;
-  absl::PrintF("listening on %s receive path: %s because %s\n", server->address().ToString(),
-               path.kind == zcrx::ReceivePathInfo::Kind::kZeroCopy ? "zero-copy" : "copy", path.reason);
-  fflush(stdout);
+  PrintListening(server->address(), server->stats().front().receive_path);
   WaitForSignal(signals, *server);
-  const absl::Status drained = server->Drain(absl::ToChronoNanoseconds(absl::GetFlag(FLAGS_drain_timeout)));
+  const absl::Status drained = Drain(*server);
   PrintSummary(*server, counts);
   return drained;
 }
@@ -300,7 +247,7 @@ absl::Status Run() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ParseCommandLine(argc, argv, "Forwards TCP connections without a copy in user space.", __FILE__);
+  ParseCommandLine(argc, argv, "Forwards TCP connections without a copy in user space.");
   const absl::Status status = Run();
   if (status.ok()) return 0;
   absl::FPrintF(stderr, "zcrx_proxy: %s\n", std::string(status.message()));

@@ -13,8 +13,6 @@
 //
 // Once it serves it prints one line ("listening on ..."), and on SIGINT or SIGTERM
 // it drains and prints a summary.
-#include <pthread.h>
-
 #include <atomic>
 #include <csignal>
 #include <cstdint>
@@ -25,24 +23,16 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
-#include "absl/time/time.h"
 #include "examples/command_line.h"
+#include "examples/server_flags.h"
+#include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
-ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
-ABSL_FLAG(std::string, queues, "1", "rx queues of --interface, a thread for each; flow rules steer to them");
-ABSL_FLAG(std::string, address, "*", "numeric address to listen on; * is any, IPv4 and IPv6");
-ABSL_FLAG(uint16_t, port, 5001, "TCP port to listen on; 0 takes a free one");
-ABSL_FLAG(std::string, mode, "auto", "auto, zero-copy (fail if it cannot be had) or copy");
-ABSL_FLAG(uint32_t, region_mib, 64, "memory the NIC writes payload into, in MiB, for each queue");
 ABSL_FLAG(std::string, directory, ".", "where the files go");
 ABSL_FLAG(std::string, name, "connection", "of the files, before -1, -2, ...; existing ones are replaced");
 ABSL_FLAG(bool, direct, false, "bypass the page cache (O_DIRECT); fails if the file system cannot");
-ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(10), "for open connections, after a signal");
 
 namespace {
 
@@ -111,61 +101,22 @@ void PrintSummary(const zcrx::Server& server, const Counts& counts) {
                copied_known ? absl::StrCat(copied_by_kernel) : "unknown");
 }
 
-zcrx::ServerOptions OptionsFromFlags() {
-  zcrx::ServerOptions options;
-  const std::string host = absl::GetFlag(FLAGS_address);
-  const bool ipv6 = host.find(':') != std::string::npos;
-  const absl::StatusOr<zcrx::SocketAddress> address = zcrx::SocketAddress::Parse(
-      absl::StrCat(ipv6 ? "[" : "", host, ipv6 ? "]:" : ":", absl::GetFlag(FLAGS_port)));
-  if (!address.ok()) WrongUsage(absl::StrCat("--address: ", address.status().message()));
-  options.address = *address;
-  const std::string mode = absl::GetFlag(FLAGS_mode);
-  if (mode == "zero-copy") {
-    options.runtime.mode = zcrx::ReceiveMode::kZeroCopy;
-  } else if (mode == "copy") {
-    options.runtime.mode = zcrx::ReceiveMode::kCopy;
-  } else if (mode != "auto") {
-    WrongUsage(absl::StrCat("--mode is to be auto, zero-copy or copy, not \"", mode, "\""));
-  }
-  const std::string interface = absl::GetFlag(FLAGS_interface);
-  if (interface.empty()) {
-    options.threads = 1;
-    return options;
-  }
-  options.runtime.interface_queue = {.interface = interface,
-                                     .pool = {.bytes = size_t{absl::GetFlag(FLAGS_region_mib)} << 20}};
-  for (const auto text : absl::StrSplit(absl::GetFlag(FLAGS_queues), ',', absl::SkipEmpty())) {
-    uint32_t queue = 0;
-    if (!absl::SimpleAtoi(text, &queue)) WrongUsage(absl::StrCat("--queues: \"", text, "\" is no number"));
-    options.rx_queues.push_back(queue);
-  }
-  return options;
-}
-
 absl::Status Run() {
   const Config config = {
       .files = absl::StrCat(absl::GetFlag(FLAGS_directory), "/", absl::GetFlag(FLAGS_name), "-"),
       .options = {.direct = absl::GetFlag(FLAGS_direct) ? zcrx::DirectIo::kRequired : zcrx::DirectIo::kNo}};
   Counts counts;
-  // Before there are threads, so that none of them gets the signal.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const sigset_t signals = BlockEndingSignals();
 
   absl::StatusOr<zcrx::Server> server =
-      zcrx::Server::Start(OptionsFromFlags(), [&config, &counts](zcrx::Runtime& runtime, Stream peer) {
+      zcrx::Server::Start(ServerOptionsFromFlags(), [&config, &counts](zcrx::Runtime& runtime, Stream peer) {
         return Serve(runtime, std::move(peer), config, counts);
       });
   if (!server.ok()) return server.status();
-  const zcrx::ReceivePathInfo path = server->stats().front().receive_path;
-  absl::PrintF("listening on %s receive path: %s because %s\n", server->address().ToString(),
-               path.kind == zcrx::ReceivePathInfo::Kind::kZeroCopy ? "zero-copy" : "copy", path.reason);
-  fflush(stdout);
+  PrintListening(server->address(), server->stats().front().receive_path);
   int signal = 0;
   sigwait(&signals, &signal);
-  const absl::Status drained = server->Drain(absl::ToChronoNanoseconds(absl::GetFlag(FLAGS_drain_timeout)));
+  const absl::Status drained = Drain(*server);
   PrintSummary(*server, counts);
   return drained;
 }
@@ -173,7 +124,7 @@ absl::Status Run() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ParseCommandLine(argc, argv, "Writes what arrives on each TCP connection to a file.", __FILE__);
+  ParseCommandLine(argc, argv, "Writes what arrives on each TCP connection to a file.");
   const absl::Status status = Run();
   if (status.ok()) return 0;
   absl::FPrintF(stderr, "zcrx_sink: %s\n", std::string(status.message()));
