@@ -32,6 +32,8 @@ struct KernelFeatures {
   bool query = false;
   // The refill ring can be emptied without traffic: ZCRX_CTRL_FLUSH_RQ (6.19).
   bool flush_refill_ring = false;
+  // Several io_urings can receive from one interface queue: ZCRX_CTRL_EXPORT, ZCRX_REG_IMPORT (6.19).
+  bool shared_queues = false;
   // Pieces larger than a page: rx_buf_len (7.0).
   bool large_buffers = false;
   // The kernel counts what it had to copy: struct zcrx_stats (7.2).

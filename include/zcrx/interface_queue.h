@@ -16,10 +16,16 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 namespace zcrx::inline v0 {
+
+namespace internal {
+class InterfaceQueue;
+class QueueShareState;
+}  // namespace internal
 
 enum class PoolPages {
   kNormal,
@@ -54,6 +60,27 @@ enum class CompletionRing {
   kRbufRing,
 };
 
+// Lets several runtimes, on a thread each, receive from one interface queue, where the traffic of a queue is
+// too much for one thread: Linux 6.19 and later, and kernel-patches/linux-6.12. All of them get a copy of it:
+//
+//   zcrx::RuntimeOptions options;
+//   options.interface_queue = {.interface = "eth0", .rx_queue = 1, .share = zcrx::QueueShare(4)};
+//   // on each of four threads: zcrx::Runtime::Create(options)
+//
+// The first that is created registers the queue, the others import it. They may end in any order, the region
+// and the queue with the last of them. Region and refill ring are of all together: giving back takes a lock
+// per turn, and each has its part of the region to go by (watermarks of PressureOptions, stream_quota).
+// Completions come by the main queue. Server does all this: ServerOptions::threads_per_queue.
+class QueueShare {
+ public:
+  // For so many runtimes at a time; one more gets FAILED_PRECONDITION.
+  explicit QueueShare(uint32_t runtimes);
+
+ private:
+  friend class internal::InterfaceQueue;
+  std::shared_ptr<internal::QueueShareState> state_;
+};
+
 struct InterfaceQueueOptions {
   // Name of the interface, in the network namespace of the calling thread.
   std::string interface = "";
@@ -71,9 +98,13 @@ struct InterfaceQueueOptions {
   // A queue whose previous owner has just died is freed by the kernel a little
   // later, and answers EEXIST until then. Registration is retried for so long.
   std::chrono::milliseconds busy_timeout = std::chrono::seconds(10);
+  // Other runtimes receive from the queue as well. Of those that come later than the first only `interface`
+  // and `rx_queue` count, and must be the same. EOPNOTSUPP on kernels that cannot.
+  std::optional<QueueShare> share = std::nullopt;
 };
 
-// Counts since registration, but for what is said to be of now.
+// Counts since registration, but for what is said to be of now. `buffers_...` and `refill_overflow_peak` are
+// those of the runtime, all else is of the queue, also if it is shared.
 struct InterfaceQueueStats {
   uint64_t pool_bytes = 0;   // size of the region
   uint64_t pool_pieces = 0;  // the same in pieces

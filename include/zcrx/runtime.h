@@ -111,10 +111,12 @@ struct RuntimeStats {
   uint64_t fragments_received = 0;
   // Of these, what the kernel copied instead of the NIC writing it into the region.
   // Exact on the copy path (all of it) and with the rbuf ring. With the main
-  // completion queue it is InterfaceQueueStats::copied_*: too low, or absent. The rest came without a copy.
+  // completion queue it is InterfaceQueueStats::copied_*: too low, or absent; absent also where the queue is
+  // shared, as those are of all. The rest came without a copy.
   std::optional<uint64_t> copied_bytes;
   std::optional<uint64_t> copied_fragments;
-  // The memory that is received into: the region, or on the copy path RuntimeOptions::copy_pool.
+  // The memory that is received into: the region, the runtime's part of it if the queue is shared, or on the
+  // copy path RuntimeOptions::copy_pool.
   uint64_t pool_pieces = 0;
   uint64_t buffers_out = 0;  // fragments, unread or with the application, that have not gone back; now
   uint64_t buffers_out_peak = 0;

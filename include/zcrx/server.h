@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Server runs a thread for each rx queue, each with a runtime of its own, and
-// gives each connection to the thread whose queue its packets arrive on. Use it
-// when one thread is not enough:
+// A Server runs a thread for each rx queue, or several, each with a runtime of its
+// own, and gives each connection to a thread whose queue its packets arrive on.
+// Use it when one thread is not enough:
 //
 //   zcrx::Task<void> Serve(zcrx::Runtime&, zcrx::Stream peer);
 //
@@ -46,13 +46,17 @@ struct ServerOptions {
   SocketAddress address;
   // `reuse_port` is always on: each thread has a listening socket of its own.
   ListenerOptions listener = {};
-  // A thread for each of these queues of runtime.interface_queue->interface.
+  // Queues of runtime.interface_queue->interface, each with threads of its own.
   std::vector<uint32_t> rx_queues = {};
+  // Threads that receive from each of them. More than one where the traffic of a queue is too much for a
+  // thread; see QueueShare, also for which kernels can. The region is then that of all of them.
+  uint32_t threads_per_queue = 1;
   // Threads if there are no `rx_queues`; they copy. 0: one per CPU that the process may use.
   uint32_t threads = 0;
   // Of each thread. Of interface_queue, `rx_queue` is replaced by that of the thread.
   RuntimeOptions runtime = {};
-  // CPU of each thread, best that of its queue's interrupt (/proc/irq/N/smp_affinity_list). Empty: any.
+  // CPU of each thread (queue by queue), best that of its queue's interrupt (/proc/irq/N/smp_affinity_list).
+  // Empty: any.
   std::vector<uint32_t> cpus = {};
   // Whether the kernel chooses the thread by the queue that a connection's first packet arrives on
   // (SO_ATTACH_REUSEPORT_CBPF). Else it does so by a hash, and only the NIC's rules can tell where data goes.

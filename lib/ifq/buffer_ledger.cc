@@ -27,13 +27,19 @@ BufferRecord closed_mark;
 }  // namespace
 
 BufferLedger::Handle BufferLedger::Open(PoolRegion region, std::shared_ptr<Waker> waker) {
-  return Handle(new BufferLedger(std::move(region), std::move(waker)));
+  return Open(std::make_shared<GuardedRegion>(std::move(region)), std::move(waker), {});
 }
 
-BufferLedger::BufferLedger(PoolRegion region, std::shared_ptr<Waker> waker)
+BufferLedger::Handle BufferLedger::Open(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker,
+                                        LateReturn late_return) {
+  return Handle(new BufferLedger(std::move(region), std::move(waker), std::move(late_return)));
+}
+
+BufferLedger::BufferLedger(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker,
+                           LateReturn late_return)
     : region_(std::move(region)),
-      poison_({region_.base(), region_.bytes()}, region_.piece_bytes()),
       waker_(std::move(waker)),
+      late_return_(std::move(late_return)),
       owner_(ThisThread()) {}
 
 BufferLedger::~BufferLedger() {
@@ -52,8 +58,8 @@ BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, 
   record->token = token;
   record->copied = copied;
   record->issued_at = now_;
-  record->bytes = {region_.base() + offset, length};
-  poison_.Allow(record->bytes);
+  record->bytes = {region_->memory.base() + offset, length};
+  region_->poison.Allow(record->bytes);
   // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
   record->references.store(1, std::memory_order_relaxed);
   ++issued_;
@@ -118,7 +124,7 @@ bool BufferLedger::PrepareToSleep(bool wake_on_return) {
 
 void BufferLedger::Return(BufferRecord* record) {
   record->guard.OnReturn(*record);
-  poison_.Forbid(record->bytes);
+  region_->poison.Forbid(record->bytes);
   // closed_ is read by the owner only; once it has closed the ledger it is as foreign as any other thread.
   if (ThisThread() == owner_ && !closed_) {
     returned_.Push(record);
@@ -129,6 +135,7 @@ void BufferLedger::Return(BufferRecord* record) {
   BufferRecord* newest = foreign_.load(std::memory_order_acquire);
   do {
     if (newest == &closed_mark) {
+      ReturnLate(*record);
       Unref(2);  // ours and the record's
       return;
     }
@@ -157,7 +164,11 @@ void BufferLedger::Close() {
   // Release: shows returning threads the line above. Acquire: as in CollectReturned().
   BufferRecord* foreign = foreign_.exchange(&closed_mark, std::memory_order_acq_rel);
   uint64_t came_back = returned_.size();
-  for (; foreign != nullptr; foreign = foreign->next) ++came_back;
+  while (!returned_.empty()) ReturnLate(*returned_.Pop());
+  for (; foreign != nullptr; foreign = foreign->next) {
+    ReturnLate(*foreign);
+    ++came_back;
+  }
   Unref(came_back + 1);
 }
 

@@ -11,8 +11,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "lib/ifq/misuse.h"
@@ -110,6 +112,15 @@ class RecordQueue {
   BufferRecord* last_ = nullptr;
 };
 
+// A region, and the care that nobody touches what is not out.
+struct GuardedRegion {
+  explicit GuardedRegion(PoolRegion pool)
+      : memory(std::move(pool)), poison({memory.base(), memory.bytes()}, memory.piece_bytes()) {}
+
+  PoolRegion memory;
+  [[no_unique_address]] RegionPoison poison;
+};
+
 // Belongs to the thread that opened it, but for Return(). Lives on after Close()
 // until the last record has come back, and keeps the region mapped until then.
 class BufferLedger {
@@ -120,13 +131,19 @@ class BufferLedger {
   // Closes the ledger.
   using Handle = std::unique_ptr<BufferLedger, Closer>;
 
+  // Is told by what name a piece goes back, once it has come back to a closed ledger. Any thread.
+  using LateReturn = std::function<void(uint64_t token)>;
+
   // `waker` is woken when a return comes that PrepareToSleep() asked for.
   static Handle Open(PoolRegion region, std::shared_ptr<Waker> waker);
+  // The same for a region in which other ledgers have fragments, too: a late piece is of use to them.
+  static Handle Open(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker,
+                     LateReturn late_return);
 
   BufferLedger(const BufferLedger&) = delete;
   BufferLedger& operator=(const BufferLedger&) = delete;
 
-  const PoolRegion& region() const { return region_; }
+  const PoolRegion& region() const { return region_->memory; }
 
   // A record, with one reference, of `length` bytes at `offset` of the region. Allocates only while
   // more fragments are out than ever before.
@@ -144,7 +161,7 @@ class BufferLedger {
     record->account = account;
     account->AddPiece();
     record->guard.OnAssign(account->stream());
-    record->ledger->poison_.Name(record->bytes, account->stream());
+    record->ledger->region_->poison.Name(record->bytes, account->stream());
   }
 
   // The time that records get from now on. Once per turn is often enough.
@@ -175,17 +192,20 @@ class BufferLedger {
   uint64_t settled() const { return settled_; }
 
  private:
-  BufferLedger(PoolRegion region, std::shared_ptr<Waker> waker);
+  BufferLedger(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker, LateReturn late_return);
   ~BufferLedger();
 
   void Close();
+  void ReturnLate(const BufferRecord& record) const {
+    if (late_return_) late_return_(record.token);
+  }
   void Unref(uint64_t count);
   void Grow();
 
-  PoolRegion region_;
-  [[no_unique_address]] RegionPoison poison_;
+  const std::shared_ptr<GuardedRegion> region_;
   const std::shared_ptr<Waker> waker_;
-  const uint64_t owner_;  // the thread
+  const LateReturn late_return_;  // may be empty
+  const uint64_t owner_;          // the thread
 
   std::vector<std::unique_ptr<BufferRecord[]>> slabs_;
   RecordQueue free_;

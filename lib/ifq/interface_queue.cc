@@ -13,12 +13,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/ifq/give_back.h"
 #include "lib/ifq/register_error.h"
 #include "lib/ifq/take.h"
 #include "lib/netdev/interface.h"
 #include "lib/netdev/queues.h"
 #include "lib/netdev/rings.h"
+#include "lib/ring/refill_ring.h"
 #include "lib/uapi/log.h"
 #include "lib/uapi/zcrx.h"
 #include "zcrx/status.h"
@@ -26,24 +26,25 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
-// Room for the refill ring's head and tail before its entries. Kernels use 64 to
-// 128 bytes; where the entries really start is in the offsets they return.
-size_t HeaderBytes() { return PageBytes(); }
-
-// The kernel's counts lie behind the rings.
-size_t StatsOffset(uint32_t refill_entries, uint32_t rbuf_entries) {
-  return HeaderBytes() + refill_entries * sizeof(uapi::Rqe) +
-         (rbuf_entries > 0 ? RbufRing::BytesFor(rbuf_entries) : 0);
-}
-
 // The size of a ring for which `wanted` entries, the option `name`, are asked; 0: one per piece.
-absl::StatusOr<uint32_t> RingEntries(const char* name, uint32_t wanted, uint32_t most,
-                                     const PoolRegion& region) {
+absl::StatusOr<uint32_t> RoundEntries(const char* name, uint32_t wanted, uint32_t most,
+                                      const PoolRegion& region) {
   if (wanted > most) {
     return absl::InvalidArgumentError(
         absl::StrCat("InterfaceQueueOptions::", name, " is ", wanted, "; the kernel takes at most ", most));
   }
   return std::bit_ceil(static_cast<uint32_t>(std::min<size_t>(wanted != 0 ? wanted : region.pieces(), most)));
+}
+
+absl::StatusOr<RingEntries> FindEntries(const InterfaceQueueOptions& options, const PoolRegion& region,
+                                        bool rbuf_ring) {
+  const absl::StatusOr<uint32_t> refill =
+      RoundEntries("refill_entries", options.refill_entries, uapi::kMaxRefillEntries, region);
+  if (!refill.ok()) return refill.status();
+  const absl::StatusOr<uint32_t> rbuf =
+      RoundEntries("rbuf_entries", options.rbuf_entries, uapi::kMaxRbufEntries, region);
+  if (!rbuf.ok()) return rbuf.status();
+  return RingEntries{.refill = *refill, .rbuf = rbuf_ring ? *rbuf : 0};
 }
 
 std::optional<uint64_t> MemlockLimit() {
@@ -79,58 +80,117 @@ RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion
   return facts;
 }
 
+// Null: a piece that comes back after the end is of use to nobody.
+BufferLedger::LateReturn LateReturnTo(const std::shared_ptr<QueueMemory>& memory) {
+  if (!memory->refill.shared()) return nullptr;
+  return [memory](uint64_t token) { memory->refill.GiveBackLate(token); };
+}
+
+std::string NameOf(const InterfaceQueueOptions& options) {
+  return absl::StrCat("rx queue ", options.rx_queue, " of ", options.interface);
+}
+
 }  // namespace
 
-InterfaceQueue::InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker,
-                               const KernelFeatures& features, const Entries& entries)
+InterfaceQueue::InterfaceQueue(Ring& ring, std::shared_ptr<QueueMemory> memory, std::shared_ptr<Waker> waker,
+                               const KernelFeatures& features)
     : ring_(ring),
       can_flush_(features.flush_refill_ring),
       has_copy_stats_(features.copy_stats),
       knows_large_buffers_(features.large_buffers),
-      entries_(entries),
-      stats_offset_(StatsOffset(entries.refill, entries.rbuf)),
-      ring_memory_(Mapping::Map(stats_offset_ + sizeof(uapi::Stats))),
-      ledger_(BufferLedger::Open(std::move(region), std::move(waker))) {}
+      memory_(std::move(memory)),
+      // The region is a part of what the ledger has to keep.
+      ledger_(BufferLedger::Open(std::shared_ptr<GuardedRegion>(memory_, &memory_->region), std::move(waker),
+                                 LateReturnTo(memory_))) {}
 
-InterfaceQueue::~InterfaceQueue() = default;
+InterfaceQueue::~InterfaceQueue() {
+  if (share_ == nullptr) return;
+  // What has been returned is of use to the others.
+  ledger_.reset();
+  share_->Leave();
+}
 
 absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& ring,
                                                                          const InterfaceQueueOptions& options,
                                                                          const KernelFeatures& features,
                                                                          std::shared_ptr<Waker> waker) {
-  const bool rbuf_ring = UsesRbufRing(options, features);
-  if (options.completion == CompletionRing::kRbufRing && !rbuf_ring) {
+  if (options.completion == CompletionRing::kRbufRing && options.share.has_value()) {
+    return absl::InvalidArgumentError(
+        "the rbuf completion ring of a queue is for one runtime; fix: InterfaceQueueOptions::completion = "
+        "CompletionRing::kAuto where there is a share");
+  }
+  if (options.completion == CompletionRing::kRbufRing && !features.rbuf_ring) {
     return ErrnoStatus(
         EOPNOTSUPP,
         "this kernel has no rbuf completion ring (IORING_REGISTER_QUERY does not report ZCRX_REG_RBUF_CQ), "
         "which only kernel-patches/linux-6.12 has; fix: InterfaceQueueOptions::completion = "
         "CompletionRing::kAuto");
   }
+  return options.share.has_value() ? RegisterShared(ring, options, features, std::move(waker))
+                                   : RegisterNew(ring, options, features, std::move(waker));
+}
+
+absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterShared(
+    Ring& ring, const InterfaceQueueOptions& options, const KernelFeatures& features,
+    std::shared_ptr<Waker> waker) {
+  if (!features.shared_queues) {
+    return ErrnoStatus(EOPNOTSUPP,
+                       "this kernel cannot share an interface queue between rings (IORING_REGISTER_QUERY "
+                       "does not report ZCRX_REG_IMPORT; Linux 6.19 and kernel-patches/linux-6.12 can); fix: "
+                       "one runtime for each queue, without InterfaceQueueOptions::share");
+  }
+  QueueShareState& share = *options.share->state_;
+  const std::lock_guard lock(share.mutex());
+  if (share.full()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the QueueShare is for ", share.runtimes(), " runtimes, which it has"));
+  }
+  std::unique_ptr<InterfaceQueue> queue;
+  if (share.memory() == nullptr) {
+    auto registered = RegisterNew(ring, options, features, std::move(waker));
+    if (!registered.ok()) return registered.status();
+    queue = *std::move(registered);
+    const absl::StatusOr<int> fd = queue->Export();
+    if (!fd.ok()) return fd.status();
+    share.Offer(queue->memory_, NameOf(options), *fd);
+  } else {
+    if (NameOf(options) != share.name()) {
+      return absl::InvalidArgumentError(absl::StrCat("the QueueShare is of ", share.name(), ", not of ",
+                                                     NameOf(options), "; fix: a QueueShare for each queue"));
+    }
+    const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
+    if (!interface.ok()) return interface.status();
+    queue.reset(new InterfaceQueue(ring, share.memory(), std::move(waker), features));
+    if (absl::Status imported = queue->Import(share.fd()); !imported.ok()) return imported;
+    queue->Locate(*interface, options.rx_queue);
+  }
+  share.Join();
+  queue->share_ = options.share->state_;
+  return queue;
+}
+
+absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterNew(
+    Ring& ring, const InterfaceQueueOptions& options, const KernelFeatures& features,
+    std::shared_ptr<Waker> waker) {
+  const bool rbuf_ring = UsesRbufRing(options, features);
   const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
   if (!interface.ok()) return interface.status();
   absl::StatusOr<PoolRegion> region = PoolRegion::Map(options.pool, interface->numa_node);
   if (!region.ok()) return region.status();
-  const absl::StatusOr<uint32_t> refill_entries =
-      RingEntries("refill_entries", options.refill_entries, uapi::kMaxRefillEntries, *region);
-  if (!refill_entries.ok()) return refill_entries.status();
-  const absl::StatusOr<uint32_t> rbuf_entries =
-      RingEntries("rbuf_entries", options.rbuf_entries, uapi::kMaxRbufEntries, *region);
-  if (!rbuf_entries.ok()) return rbuf_entries.status();
-
+  const absl::StatusOr<RingEntries> entries = FindEntries(options, *region, rbuf_ring);
+  if (!entries.ok()) return entries.status();
+  auto memory = std::make_shared<QueueMemory>(*std::move(region), *entries, options.share.has_value());
+  if (memory->rings.empty()) return ErrnoStatus(ENOMEM, "mapping the rings of the interface queue");
   std::unique_ptr<InterfaceQueue> queue(
-      new InterfaceQueue(ring, *std::move(region), std::move(waker), features,
-                         {.refill = *refill_entries, .rbuf = rbuf_ring ? *rbuf_entries : 0}));
-  if (queue->ring_memory_.empty()) return ErrnoStatus(ENOMEM, "mapping the rings of the interface queue");
+      new InterfaceQueue(ring, std::move(memory), std::move(waker), features));
 
   const auto deadline = std::chrono::steady_clock::now() + options.busy_timeout;
   auto pause = std::chrono::milliseconds(2);
   bool told = false;
   while (true) {
-    const int error = queue->TryRegister(interface->index, options.rx_queue);
+    const int error = queue->TryRegister(interface->index, options.rx_queue, *entries);
     if (error == 0) {
-      queue->interface_ = *interface;
-      queue->rx_queue_ = options.rx_queue;
-      queue->napi_id_ = queue->ReadNapiId();
+      queue->Locate(*interface, options.rx_queue);
       return queue;
     }
     const RegisterFacts facts = GatherFacts(options, queue->ledger_->region(), rbuf_ring, features);
@@ -139,7 +199,7 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
     }
     if (!told) {
       told = true;
-      Log(LogSeverity::kWarning, "queue.busy", "rx queue ", options.rx_queue, " of ", options.interface,
+      Log(LogSeverity::kWarning, "queue.busy", NameOf(options),
           " has another owner, or is being cleaned up after one: registration is tried again for up to ",
           options.busy_timeout.count(), " ms");
     }
@@ -148,7 +208,33 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
   }
 }
 
-int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue) {
+void InterfaceQueue::Locate(const netdev::Interface& interface, uint32_t rx_queue) {
+  interface_ = interface;
+  rx_queue_ = rx_queue;
+  napi_id_ = ReadNapiId();
+}
+
+absl::StatusOr<int> InterfaceQueue::Export() const {
+  uapi::Ctrl control = {};
+  control.zcrx_id = id_;
+  control.op = uapi::kCtrlExport;
+  const int result = ring_.Register(uapi::kRegisterZcrxCtrl, &control, 0);
+  if (result < 0) return ErrnoStatus(-result, "exporting the interface queue");
+  return static_cast<int>(control.payload[0]);
+}
+
+// EPERM: asks for CAP_NET_ADMIN as registration does.
+absl::Status InterfaceQueue::Import(int fd) {
+  uapi::IfqReg request = {};
+  request.flags = uapi::kRegImport;
+  request.if_idx = static_cast<uint32_t>(fd);
+  const int result = ring_.Register(uapi::kRegisterZcrxIfq, &request, 1);
+  if (result < 0) return ErrnoStatus(-result, "importing the interface queue");
+  id_ = request.zcrx_id;
+  return absl::OkStatus();
+}
+
+int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, const RingEntries& entries) {
   const PoolRegion& region = ledger_->region();
   // A page is what 0 means, and kernels before 7.0 must find 0 in what was a reserved field.
   const bool large = region.piece_bytes() != PageBytes();
@@ -159,26 +245,26 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue) {
   area.len = region.bytes();
 
   uapi::RegionDesc memory = {};
-  memory.user_addr = reinterpret_cast<uint64_t>(ring_memory_.base());
-  memory.size = ring_memory_.bytes();
+  memory.user_addr = reinterpret_cast<uint64_t>(memory_->rings.base());
+  memory.size = memory_->rings.bytes();
   memory.flags = uapi::kRegionTypeUser;
 
   uapi::EventDesc events = {};
   events.flags = uapi::kEventDescStats;
-  events.stats_offset = stats_offset_;
+  events.stats_offset = memory_->stats_offset;
 
   uapi::RbufCqReg rbuf = {};
-  rbuf.cq_entries = entries_.rbuf;
+  rbuf.cq_entries = entries.rbuf;
 
   uapi::IfqReg request = {};
   request.if_idx = interface_index;
   request.if_rxq = rx_queue;
-  request.rq_entries = entries_.refill;
+  request.rq_entries = entries.refill;
   request.area_ptr = reinterpret_cast<uint64_t>(&area);
   request.region_ptr = reinterpret_cast<uint64_t>(&memory);
   request.rx_buf_len = large ? static_cast<uint32_t>(region.piece_bytes()) : 0;
   request.event_desc = has_copy_stats_ ? reinterpret_cast<uint64_t>(&events) : 0;
-  if (entries_.rbuf > 0) {
+  if (entries.rbuf > 0) {
     request.flags = uapi::kRegRbufCq;
     request.rbuf_cq_ptr = reinterpret_cast<uint64_t>(&rbuf);
   }
@@ -189,33 +275,34 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue) {
   // Not the contract we know; writing there would corrupt memory.
   if (!FindRings(request, rbuf)) return EPROTO;
   id_ = request.zcrx_id;
-  area_token_ = area.rq_area_token;
+  memory_->area_token = area.rq_area_token;
   return 0;
 }
 
 bool InterfaceQueue::FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf) {
-  std::byte* base = ring_memory_.base();
+  std::byte* base = memory_->rings.base();
   const uapi::Offsets& offsets = request.offsets;
   const size_t end = offsets.rqes + request.rq_entries * sizeof(uapi::Rqe);
-  if (!std::has_single_bit(request.rq_entries) || end > stats_offset_ || offsets.head + 4 > end ||
+  if (!std::has_single_bit(request.rq_entries) || end > memory_->stats_offset || offsets.head + 4 > end ||
       offsets.tail + 4 > end) {
     return false;
   }
-  refill_ = RefillRing({.head = reinterpret_cast<uint32_t*>(base + offsets.head),
-                        .tail = reinterpret_cast<uint32_t*>(base + offsets.tail),
-                        .entries = reinterpret_cast<uapi::Rqe*>(base + offsets.rqes),
-                        .size = request.rq_entries});
-  if (entries_.rbuf == 0) return true;
-  const std::optional<RbufRing::Memory> memory = RbufRing::Locate(base, end, stats_offset_, rbuf);
+  memory_->refill.Use(RefillRing({.head = reinterpret_cast<uint32_t*>(base + offsets.head),
+                                  .tail = reinterpret_cast<uint32_t*>(base + offsets.tail),
+                                  .entries = reinterpret_cast<uapi::Rqe*>(base + offsets.rqes),
+                                  .size = request.rq_entries}));
+  if (rbuf.cq_entries == 0) return true;
+  const std::optional<RbufRing::Memory> memory = RbufRing::Locate(base, end, memory_->stats_offset, rbuf);
   if (memory.has_value()) rbuf_.emplace(*memory);
   return memory.has_value();
 }
 
 bool InterfaceQueue::Take(const Completion& completion, RecordQueue& fragments) {
   const auto count_or_length = static_cast<uint32_t>(completion.res);
-  if (rbuf_.has_value()) return TakeFragments(*ledger_, area_token_, *rbuf_, count_or_length, fragments);
+  if (rbuf_.has_value())
+    return TakeFragments(*ledger_, memory_->area_token, *rbuf_, count_or_length, fragments);
   // Copied or not: these completions do not tell.
-  return TakeFragment(*ledger_, area_token_, completion.zc_offset, count_or_length, /*copied=*/false,
+  return TakeFragment(*ledger_, memory_->area_token, completion.zc_offset, count_or_length, /*copied=*/false,
                       fragments);
 }
 
@@ -240,7 +327,7 @@ bool InterfaceQueue::ArrivesHere(int fd) {
 }
 
 uint32_t InterfaceQueue::GiveBack() {
-  const uint32_t given = internal::GiveBack(*ledger_, refill_);
+  const uint32_t given = memory_->refill.GiveBack(*ledger_);
   if (overflow_peak_ == 0 && ledger_->returned() > 0) {
     Log(LogSeverity::kWarning, "queue.refill_full",
         "the refill ring was full for the first time, so that pieces wait before the NIC gets them back; "
@@ -252,7 +339,7 @@ uint32_t InterfaceQueue::GiveBack() {
 }
 
 bool InterfaceQueue::FlushRefillRing() {
-  if (!can_flush_ || refill_.lag() == 0) return false;
+  if (!can_flush_ || memory_->refill.lag() == 0) return false;
   uapi::Ctrl control = {};
   control.zcrx_id = id_;
   control.op = uapi::kCtrlFlushRq;
@@ -267,10 +354,10 @@ InterfaceQueueStats InterfaceQueue::stats() const {
   stats.buffers_out_peak = ledger_->out_peak();
   stats.buffers_received = ledger_->issued();
   stats.buffers_returned = ledger_->settled();
-  stats.refill_lag = refill_.lag();
+  stats.refill_lag = memory_->refill.lag();
   stats.refill_overflow_peak = overflow_peak_;
   if (has_copy_stats_) {
-    auto* copied = reinterpret_cast<uapi::Stats*>(ring_memory_.base() + stats_offset_);
+    auto* copied = reinterpret_cast<uapi::Stats*>(memory_->rings.base() + memory_->stats_offset);
     // Relaxed: the kernel counts while we look, and each count stands for itself.
     stats.copied_fragments = std::atomic_ref(copied->copy_count).load(std::memory_order_relaxed);
     stats.copied_bytes = std::atomic_ref(copied->copy_bytes).load(std::memory_order_relaxed);

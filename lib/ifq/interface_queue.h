@@ -11,11 +11,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
-#include "lib/ifq/mapping.h"
+#include "lib/ifq/queue_share.h"
 #include "lib/netdev/interface.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/rbuf_ring.h"
-#include "lib/ring/refill_ring.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
 #include "zcrx/features.h"
@@ -30,10 +29,12 @@ class InterfaceQueue {
   // Whether its completions come by the rbuf ring. Else the io_uring must have wide
   // completions: ask before it is created.
   static bool UsesRbufRing(const InterfaceQueueOptions& options, const KernelFeatures& features) {
-    return options.completion != CompletionRing::kMainCq && features.rbuf_ring;
+    // It would be the first one's alone.
+    return options.completion != CompletionRing::kMainCq && features.rbuf_ring && !options.share.has_value();
   }
 
-  // Maps the region and registers it. While the queue is busy it tries again,
+  // Maps the region and registers it, or imports what another ring has registered,
+  // if the options share it. While the queue is busy it tries again,
   // for options.busy_timeout. Errors as RegisterError() has them; EOPNOTSUPP if the
   // kernel lacks the ring that the options ask for.
   static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Register(Ring& ring,
@@ -48,6 +49,12 @@ class InterfaceQueue {
   // Appends the fragments that a completion with more() tells of to `fragments`.
   // False if the kernel named bytes outside the region.
   bool Take(const Completion& completion, RecordQueue& fragments);
+
+  // Of the region, as many as this ring may count on: its part if the queue is shared.
+  uint64_t pieces() const {
+    return ledger_->region().pieces() / (share_ != nullptr ? share_->runtimes() : 1);
+  }
+  bool shared() const { return share_ != nullptr; }
 
   // Gives the kernel what has been returned, as far as the refill ring has room;
   // the rest waits for the next time. Returns how many were given.
@@ -71,38 +78,43 @@ class InterfaceQueue {
   InterfaceQueueStats stats() const;
 
  private:
-  // Asked of the kernel.
-  struct Entries {
-    uint32_t refill;
-    uint32_t rbuf;  // 0: no rbuf ring
-  };
+  InterfaceQueue(Ring& ring, std::shared_ptr<QueueMemory> memory, std::shared_ptr<Waker> waker,
+                 const KernelFeatures& features);
 
-  InterfaceQueue(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker, const KernelFeatures& features,
-                 const Entries& entries);
+  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> RegisterNew(Ring& ring,
+                                                                     const InterfaceQueueOptions& options,
+                                                                     const KernelFeatures& features,
+                                                                     std::shared_ptr<Waker> waker);
+  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> RegisterShared(Ring& ring,
+                                                                        const InterfaceQueueOptions& options,
+                                                                        const KernelFeatures& features,
+                                                                        std::shared_ptr<Waker> waker);
+
+  // One try. Returns 0 or the errno.
+  int TryRegister(uint32_t interface_index, uint32_t rx_queue, const RingEntries& entries);
+  // Where the kernel put the rings. False if it cannot be there.
+  bool FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf);
+  // The descriptor by which other rings import the queue; it is the caller's.
+  absl::StatusOr<int> Export() const;
+  absl::Status Import(int fd);
+  // Where the queue is.
+  void Locate(const netdev::Interface& interface, uint32_t rx_queue);
 
   // The number of the queue's NAPI instance; 0 if unknown.
   uint32_t ReadNapiId() const;
-
-  // One try. Returns 0 or the errno.
-  int TryRegister(uint32_t interface_index, uint32_t rx_queue);
-  // Where the kernel put the rings. False if it cannot be there.
-  bool FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf);
 
   Ring& ring_;
   const bool can_flush_;
   const bool has_copy_stats_;
   const bool knows_large_buffers_;
-  const Entries entries_;
-  const size_t stats_offset_;
-  Mapping ring_memory_;  // of both rings and the kernel's counts
+  const std::shared_ptr<QueueMemory> memory_;
   BufferLedger::Handle ledger_;
-  RefillRing refill_;
+  std::shared_ptr<QueueShareState> share_;  // null: the queue is this ring's alone
   std::optional<RbufRing> rbuf_;
   netdev::Interface interface_;
   uint32_t rx_queue_ = 0;
   uint32_t napi_id_ = 0;  // as last read
   uint32_t id_ = 0;
-  uint64_t area_token_ = 0;
   uint64_t overflow_peak_ = 0;
 };
 

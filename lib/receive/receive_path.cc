@@ -174,7 +174,7 @@ void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
     ++rearms_no_buffer_;
     starving_log_.Log(LogSeverity::kWarning, "receive.starving", "stream ", request.account_->stream(),
                       " waits, as no piece is free to copy to (", rearms_no_buffer_, " times by now); ",
-                      ledger().out(), " of ", ledger().region().pieces(),
+                      ledger().out(), " of ", pieces(),
                       " are out; fix: a larger region, or buffers that are dropped sooner");
     WaitForBuffer(request);
   } else if (result == -EINTR) {
@@ -254,16 +254,16 @@ absl::Status CheckPressureOptions(const PressureOptions& options) {
 
 void ReceivePath::SetPressureOptions(const PressureOptions& options) {
   if (!options.enabled) return;
-  const PoolRegion& region = ledger().region();
-  const auto part = [&region](double share) {
-    return static_cast<uint64_t>(share * static_cast<double>(region.pieces()));
+  const auto part = [this](double share) {
+    return static_cast<uint64_t>(share * static_cast<double>(pieces()));
   };
+  const size_t piece_bytes = ledger().region().piece_bytes();
   high_ = part(options.high_watermark);
   low_ = part(options.low_watermark);
-  const size_t quota =
-      options.stream_quota != 0 ? options.stream_quota : std::min<size_t>(region.bytes() / 8, 4u << 20);
-  quota_ = std::max<uint64_t>(quota / region.piece_bytes(), 1);
-  socket_bytes_ = quota_ * region.piece_bytes();
+  const size_t quota = options.stream_quota != 0 ? options.stream_quota
+                                                 : std::min<size_t>(pieces() * piece_bytes / 8, 4u << 20);
+  quota_ = std::max<uint64_t>(quota / piece_bytes, 1);
+  socket_bytes_ = quota_ * piece_bytes;
   copy_out_ = options.copy_out;
 }
 
@@ -282,21 +282,19 @@ void ReceivePath::UpdatePressure() {
   if (pressure_.now == Pressure::kNone && out > high_) {
     pressure_.now = Pressure::kHigh;
     ++pressure_.rises;
-    ZCRX_PROBE3(pressure_changed, 1, out, ledger().region().pieces());
-    told_high_ =
-        pressure_log_.Log(LogSeverity::kWarning, "pressure.high", out, " of ", ledger().region().pieces(),
-                          " pieces are taken (risen ", pressure_.rises,
-                          " times by now): streams are held to their quotas; see Runtime::holders()");
+    ZCRX_PROBE3(pressure_changed, 1, out, pieces());
+    told_high_ = pressure_log_.Log(
+        LogSeverity::kWarning, "pressure.high", out, " of ", pieces(), " pieces are taken (risen ",
+        pressure_.rises, " times by now): streams are held to their quotas; see Runtime::holders()");
     for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_)
       PauseIfOverQuota(*request);
   } else if (pressure_.now == Pressure::kHigh && out <= low_) {
     // Not only below: a watermark of 0, or one of a region of few pieces, could never be left.
     pressure_.now = Pressure::kNone;
-    ZCRX_PROBE3(pressure_changed, 0, out, ledger().region().pieces());
+    ZCRX_PROBE3(pressure_changed, 0, out, pieces());
     // As often as the other half of the story.
     if (std::exchange(told_high_, false)) {
-      Log(LogSeverity::kInfo, "pressure.none", "no more than ", out, " of ", ledger().region().pieces(),
-          " pieces are taken");
+      Log(LogSeverity::kInfo, "pressure.none", "no more than ", out, " of ", pieces(), " pieces are taken");
     }
   }
   if (pressure_.now == Pressure::kHigh && copy_out_ && out > high_) {
@@ -393,7 +391,7 @@ bool ReceivePath::PrepareToSleep() {
   // Returns that come from other threads while this one sleeps are of use only
   // if somebody waits for a buffer, or the NIC is about to run out of them: it
   // would drop what arrives, and no completion would ever wake us.
-  const bool low = ledger().out() > ledger().region().pieces() / 2;
+  const bool low = ledger().out() > pieces() / 2;
   return to_arm_.empty() && ledger().PrepareToSleep(low || !starved_.empty());
 }
 
@@ -410,7 +408,7 @@ void ReceivePath::AddStats(RuntimeStats& stats) const {
   stats.rearms_after_bytes += rearms_after_bytes_;
   stats.rearms_interrupted += rearms_interrupted_;
   stats.rearms_resumed += rearms_resumed_;
-  stats.pool_pieces = ledger().region().pieces();
+  stats.pool_pieces = pieces();
   stats.buffers_out = ledger().out();
   stats.buffers_out_peak = ledger().out_peak();
   stats.pressure = pressure_;

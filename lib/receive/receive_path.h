@@ -164,6 +164,9 @@ class ReceivePath {
 
   virtual BufferLedger& ledger() const = 0;
 
+  // Of the region, as many as are for this path.
+  virtual uint64_t pieces() const { return ledger().region().pieces(); }
+
   Ring& ring_;
 
  private:

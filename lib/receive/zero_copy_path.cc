@@ -38,7 +38,8 @@ void ZeroCopyPath::AddStats(RuntimeStats& stats) const {
   ReceivePath::AddStats(stats);
   stats.interface_queue = queue_->stats();
   stats.completion_bytes += queue_->rbuf_bytes();
-  if (tells_copied()) return;
+  // The kernel counts for the queue.
+  if (tells_copied() || queue_->shared()) return;
   stats.copied_bytes = stats.interface_queue->copied_bytes;
   stats.copied_fragments = stats.interface_queue->copied_fragments;
 }

@@ -24,6 +24,7 @@ class ZeroCopyPath final : public ReceivePath {
   uint32_t GiveBack() override { return queue_->GiveBack(); }
   bool Reclaim() override { return queue_->FlushRefillRing(); }
   BufferLedger& ledger() const override { return queue_->ledger(); }
+  uint64_t pieces() const override { return queue_->pieces(); }
 
  private:
   std::unique_ptr<InterfaceQueue> queue_;

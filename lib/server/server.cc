@@ -39,8 +39,11 @@ absl::Status Check(const ServerOptions& options, size_t threads) {
   }
   if (!options.rx_queues.empty() && options.threads != 0 && options.threads != threads) {
     return absl::InvalidArgumentError(absl::StrCat("ServerOptions::threads is ", options.threads,
-                                                   ", but there is a thread for each of ", threads,
-                                                   " rx_queues; fix: leave it 0"));
+                                                   ", but the rx_queues have ", threads,
+                                                   " threads; fix: leave it 0"));
+  }
+  if (options.threads_per_queue == 0) {
+    return absl::InvalidArgumentError("ServerOptions::threads_per_queue is 0; fix: at least 1");
   }
   std::vector<uint32_t> queues = options.rx_queues;
   std::sort(queues.begin(), queues.end());
@@ -93,9 +96,17 @@ absl::Status ServerState::Start(const ServerOptions& options) {
 }
 
 absl::Status ServerState::StartWorkers(const ServerOptions& options) {
+  std::optional<QueueShare> share;
   for (size_t i = 0; i < group_->size(); ++i) {
     WorkerOptions worker = {.runtime = options.runtime, .cpu = {}, .no_delay = options.listener.no_delay};
-    if (!options.rx_queues.empty()) worker.runtime.interface_queue->rx_queue = options.rx_queues[i];
+    if (!options.rx_queues.empty()) {
+      InterfaceQueueOptions& queue = *worker.runtime.interface_queue;
+      queue.rx_queue = options.rx_queues[i / options.threads_per_queue];
+      if (options.threads_per_queue > 1) {
+        if (i % options.threads_per_queue == 0) share.emplace(options.threads_per_queue);
+        queue.share = share;
+      }
+    }
     if (!options.cpus.empty()) worker.cpu = options.cpus[i];
     workers_.push_back(std::make_unique<Worker>(group_, i, worker, handler_));
   }
@@ -121,7 +132,7 @@ absl::Status ServerState::Listen(const ServerOptions& options) {
     status = bound.status();
     if (bound.ok()) address_ = *bound;
     if (status.ok() && options.steer && !options.rx_queues.empty())
-      status = SteerByQueue(*fd, options.rx_queues);
+      status = SteerByQueue(*fd, options.rx_queues, options.threads_per_queue);
   }
   for (size_t i = 0; i < sockets.size(); ++i) {
     if (status.ok()) {
@@ -159,7 +170,7 @@ std::vector<ServerThreadStats> ServerState::stats() const {
 }  // namespace internal
 
 absl::StatusOr<Server> Server::Start(const ServerOptions& options, Handler handler) {
-  size_t threads = options.rx_queues.size();
+  size_t threads = options.rx_queues.size() * options.threads_per_queue;
   if (threads == 0) threads = options.threads != 0 ? options.threads : internal::UsableCpus();
   if (absl::Status checked = internal::Check(options, threads); !checked.ok()) return checked;
   auto state = std::make_unique<internal::ServerState>(std::move(handler), threads);

@@ -18,14 +18,19 @@ sock_filter Instruction(uint16_t code, uint32_t operand, uint8_t if_true = 0, ui
 
 }  // namespace
 
-absl::Status SteerByQueue(int fd, std::span<const uint32_t> rx_queues) {
+absl::Status SteerByQueue(int fd, std::span<const uint32_t> rx_queues, uint32_t each) {
   std::vector<sock_filter> program;
   // What the kernel calls the packet's queue is one more than the rx queue; 0 is none
   // (skb_record_rx_queue()).
   program.push_back(Instruction(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF) + SKF_AD_QUEUE));
   for (uint32_t i = 0; i < rx_queues.size(); ++i) {
-    program.push_back(Instruction(BPF_JMP | BPF_JEQ | BPF_K, rx_queues[i] + 1, 0, 1));
-    program.push_back(Instruction(BPF_RET | BPF_K, i));
+    // Not by the flow's hash: many a driver leaves it out, and RSS has used its low bits to choose the queue.
+    program.push_back(Instruction(BPF_JMP | BPF_JEQ | BPF_K, rx_queues[i] + 1, 0, 4));
+    program.push_back(
+        Instruction(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF) + SKF_AD_RANDOM));
+    program.push_back(Instruction(BPF_ALU | BPF_MOD | BPF_K, each));
+    program.push_back(Instruction(BPF_ALU | BPF_ADD | BPF_K, i * each));
+    program.push_back(Instruction(BPF_RET | BPF_A, 0));
   }
   // No socket has this number: the kernel then takes one by the flow's hash.
   program.push_back(Instruction(BPF_RET | BPF_K, UINT32_MAX));

@@ -11,9 +11,10 @@
 
 namespace zcrx::inline v0::internal {
 
-// From now on a connection whose first packet arrives on rx_queues[i] goes to the
-// i-th socket that began to listen; one that arrives elsewhere to any. `fd` is one of the sockets.
-absl::Status SteerByQueue(int fd, std::span<const uint32_t> rx_queues);
+// From now on a connection whose first packet arrives on rx_queues[i] goes to one of the sockets
+// i * each to i * each + each - 1, in the order in which they began to listen; one that
+// arrives elsewhere to any. `fd` is one of the sockets.
+absl::Status SteerByQueue(int fd, std::span<const uint32_t> rx_queues, uint32_t each);
 
 }  // namespace zcrx::inline v0::internal
 

@@ -22,6 +22,8 @@ void ReadQueries(KernelFeatures& features) {
   if (!uapi::Query(uapi::kQueryZcrx, zcrx)) return;
   features.query = true;
   features.flush_refill_ring = zcrx.nr_ctrl_opcodes > uapi::kCtrlFlushRq;
+  features.shared_queues =
+      zcrx.nr_ctrl_opcodes > uapi::kCtrlExport && (zcrx.register_flags & uapi::kRegImport) != 0;
   features.large_buffers = (zcrx.features & uapi::kFeatureRxPageSize) != 0;
   features.rbuf_ring = (zcrx.register_flags & uapi::kRegRbufCq) != 0;
 
@@ -88,6 +90,7 @@ std::string KernelFeatures::Describe() const {
   std::vector<const char*> extras;
   if (query) extras.push_back("query");
   if (flush_refill_ring) extras.push_back("refill flush");
+  if (shared_queues) extras.push_back("shared queues");
   if (large_buffers) extras.push_back("large buffers");
   if (copy_stats) extras.push_back("copy stats");
   if (rbuf_ring) extras.push_back("rbuf ring");

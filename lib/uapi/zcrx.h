@@ -76,6 +76,8 @@ struct IfqReg {  // struct io_uring_zcrx_ifq_reg
   uint64_t rbuf_cq_ptr;  // reserved but with kRegRbufCq: RbufCqReg
   uint64_t resv;
 };
+// ZCRX_REG_IMPORT in IfqReg::flags: if_idx is the fd of an exported queue, all else is zero.
+inline constexpr uint32_t kRegImport = 1u << 0;
 // ZCRX_REG_RBUF_CQ in IfqReg::flags: completions by a ring of their own, see RbufCqReg.
 inline constexpr uint32_t kRegRbufCq = 1u << 31;
 
@@ -110,6 +112,7 @@ struct Ctrl {  // struct zcrx_ctrl
   uint64_t payload[6];
 };
 inline constexpr uint32_t kCtrlFlushRq = 0;  // ZCRX_CTRL_FLUSH_RQ
+inline constexpr uint32_t kCtrlExport = 1;   // ZCRX_CTRL_EXPORT; payload[0] is zero, then the fd
 
 // --- The rbuf completion ring ------------------------------------------------
 //

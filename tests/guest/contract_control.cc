@@ -117,7 +117,7 @@ std::string ExportToReadOnly() {
   const RawRing ring;
   Registration registration;
   EXPECT_EQ(registration.Register(ring), 0);
-  uapi::Ctrl control = {.zcrx_id = 0, .op = kCtrlExport, .resv = {}, .payload = {}};
+  uapi::Ctrl control = {.zcrx_id = 0, .op = uapi::kCtrlExport, .resv = {}, .payload = {}};
   return ErrnoName(ring.Register(uapi::kRegisterZcrxCtrl, reinterpret_cast<void*>(ReadOnlyCopy(control)), 0));
 }
 
@@ -314,9 +314,10 @@ std::vector<Case> ControlCases() {
        "EOPNOTSUPP"},
 
       {"export", "ok, close-on-exec", Exported},
-      {"export_payload_first", "EINVAL", Ctrl([](uapi::Ctrl& c) { c.op = kCtrlExport, c.payload[0] = 1; })},
+      {"export_payload_first", "EINVAL",
+       Ctrl([](uapi::Ctrl& c) { c.op = uapi::kCtrlExport, c.payload[0] = 1; })},
       {"export_payload_last", "EINVAL",
-       Ctrl([](uapi::Ctrl& c) { c.op = kCtrlExport, c.payload[5] = uint64_t{1} << 32; })},
+       Ctrl([](uapi::Ctrl& c) { c.op = uapi::kCtrlExport, c.payload[5] = uint64_t{1} << 32; })},
       {"export_read_only", "EFAULT", ExportToReadOnly},
       {"import", "ok: id 0, same offsets", Import(same)},
       {"import_into_its_own_ring", "ok: id 1", ImportIntoItsOwnRing},

@@ -340,7 +340,7 @@ std::vector<Case> SetupCases() {
       {"capability_before_fields", "EPERM",
        Unprivileged(kReceiveRing, [](Registration& r) { r.ifq.rbuf_cq_ptr = 1; })},
       {"capability_for_import", "EPERM",
-       Unprivileged(kReceiveRing, [](Registration& r) { r.ifq = {}, r.ifq.flags = kRegisterImport; })},
+       Unprivileged(kReceiveRing, [](Registration& r) { r.ifq = {}, r.ifq.flags = uapi::kRegImport; })},
       {"capability_for_a_queue", "EPERM",
        Unprivileged(kReceiveRing, [](Registration& r) { r.ifq.flags = 0, r.ifq.if_idx = 1; })},
       {"capability_in_user_namespace", "EPERM", RootOfAUserNamespace},

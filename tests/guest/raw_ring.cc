@@ -225,14 +225,14 @@ int Flush(const RawRing& ring, const Registration& registration) {
 }
 
 int Export(const RawRing& ring, uint32_t id) {
-  uapi::Ctrl control = {.zcrx_id = id, .op = kCtrlExport, .resv = {}, .payload = {}};
+  uapi::Ctrl control = {.zcrx_id = id, .op = uapi::kCtrlExport, .resv = {}, .payload = {}};
   const int result = ring.Register(uapi::kRegisterZcrxCtrl, &control, 0);
   return result < 0 ? result : static_cast<int>(control.payload[0]);
 }
 
 uapi::IfqReg ImportOf(int fd) {
   uapi::IfqReg import = {};
-  import.flags = kRegisterImport;
+  import.flags = uapi::kRegImport;
   import.if_idx = static_cast<uint32_t>(fd);
   return import;
 }

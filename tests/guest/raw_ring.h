@@ -26,10 +26,8 @@ namespace zcrx {
 inline constexpr uint32_t kSetupCqeMixed = 1u << 18;  // IORING_SETUP_CQE_MIXED
 inline constexpr uint32_t kCqeSkip = 1u << 5;         // IORING_CQE_F_SKIP
 inline constexpr uint32_t kCqe32 = 1u << 15;          // IORING_CQE_F_32
-inline constexpr uint32_t kRegisterImport = 1u << 0;  // ZCRX_REG_IMPORT
 inline constexpr uint32_t kRegisterNodev = 1u << 1;   // ZCRX_REG_NODEV
 inline constexpr uint32_t kAreaDmabuf = 1u << 0;      // IORING_ZCRX_AREA_DMABUF
-inline constexpr uint32_t kCtrlExport = 1;            // ZCRX_CTRL_EXPORT
 inline constexpr uint32_t kCtrlArmEvent = 2;          // ZCRX_CTRL_ARM_EVENT
 inline constexpr uint32_t kCtrlAddArea = 3;           // ZCRX_CTRL_ADD_AREA
 inline constexpr uint32_t kEventCopy = 1;             // ZCRX_EVENT_COPY

@@ -165,6 +165,16 @@ TEST_F(ServerTest, WrongSteeringIsServedAndCounted) {
   EXPECT_LT(sum.runtime.misplaced_streams, kConnections);
 }
 
+// Fewer queues than threads: they export and import.
+TEST_F(ServerTest, SeveralThreadsReceiveFromOneQueue) {
+  if (!ProbeKernel().shared_queues) GTEST_SKIP() << "this kernel cannot share a queue between rings";
+  Shell(NicTool() + " spread " + InterfaceA() + " 2");
+  ServerOptions options = Options();
+  options.rx_queues = {0, 1};
+  options.threads_per_queue = 3;
+  EXPECT_EQ(ServeAll(options).runtime.misplaced_streams, 0u);
+}
+
 TEST_F(ServerTest, OneThreadThatFailsFailsTheStart) {
   ServerOptions options = Options();
   options.rx_queues = {0, 1, 4096};

@@ -19,7 +19,7 @@ class LifetimeSharedTest : public testing::Test {
     if (InterfaceA().empty()) GTEST_SKIP() << "needs two linked test NICs: run it by tools/vm";
     const RawRing ring;
     // A kernel that has the operation knows no such registration; another knows no such operation.
-    const int result = Control(ring, 12345, kCtrlExport);
+    const int result = Control(ring, 12345, uapi::kCtrlExport);
     if (result != -ENXIO) GTEST_SKIP() << "this kernel cannot export a registration: " << ErrnoName(result);
   }
 };
