@@ -166,9 +166,8 @@ class Runtime {
   // Returns early when something happens. Same errors as Run().
   absl::Status RunOnce(std::chrono::nanoseconds max_wait);
 
-  // A descriptor that is readable when RunOnce() has something to do. Owned by the runtime. It does not tell
-  // of what was called since from outside of tasks, such as Spawn() or Stream::Close(): do that by Post(), or
-  // call RunOnce() afterwards.
+  // A descriptor that is readable when RunOnce() has something to do, also by what was called since, such as
+  // Spawn(), Stream::Close() or dropping a Buffer. Owned by the runtime.
   int event_fd() const;
 
   // Runs `function` on the runtime's thread, in the order of the calls. Any thread. Wakes the loop.

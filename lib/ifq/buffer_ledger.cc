@@ -128,6 +128,8 @@ void BufferLedger::Return(BufferRecord* record) {
   // closed_ is read by the owner only; once it has closed the ledger it is as foreign as any other thread.
   if (ThisThread() == owner_ && !closed_) {
     returned_.Push(record);
+    // Between two turns of a loop that is not ours.
+    if (wake_wanted_.load(std::memory_order_relaxed)) WakeIfWanted();
     return;
   }
   // Keeps the ledger while this thread is in here: after the push the record no longer does.
@@ -144,11 +146,14 @@ void BufferLedger::Return(BufferRecord* record) {
     // Acquire on failure: it may be the mark, with what Close() did before.
   } while (
       !foreign_.compare_exchange_weak(newest, record, std::memory_order_seq_cst, std::memory_order_acquire));
-  if (wake_wanted_.load(std::memory_order_seq_cst) &&
-      wake_wanted_.exchange(false, std::memory_order_relaxed)) {
-    waker_->Wake();
-  }
+  // Sequentially consistent: see PrepareToSleep().
+  if (wake_wanted_.load(std::memory_order_seq_cst)) WakeIfWanted();
   Unref(1);
+}
+
+void BufferLedger::WakeIfWanted() {
+  // Relaxed: only that one of several does it.
+  if (wake_wanted_.exchange(false, std::memory_order_relaxed)) waker_->Wake();
 }
 
 void BufferLedger::Close() {

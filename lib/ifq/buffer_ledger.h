@@ -176,9 +176,14 @@ class BufferLedger {
   };
   std::vector<Held> ListHeld() const;
 
-  // Before the owner blocks. True: go ahead, and if `wake_on_return` the first
-  // return of another thread wakes it. False: there are returns to collect.
+  // Before the owner blocks, or goes to do what is not ours. True: go ahead, and if `wake_on_return` the
+  // first return wakes it, until StayAwake(). False: there are returns to collect.
   bool PrepareToSleep(bool wake_on_return);
+  // The owner.
+  void StayAwake() {
+    // Relaxed: a wake too many does no harm. Looks first, as a store would dirty the cache line each turn.
+    if (wake_wanted_.load(std::memory_order_relaxed)) wake_wanted_.store(false, std::memory_order_relaxed);
+  }
 
   // The last reference of `record` is gone. Any thread.
   void Return(BufferRecord* record);
@@ -199,6 +204,7 @@ class BufferLedger {
   void ReturnLate(const BufferRecord& record) const {
     if (late_return_) late_return_(record.token);
   }
+  void WakeIfWanted();
   void Unref(uint64_t count);
   void Grow();
 

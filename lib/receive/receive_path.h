@@ -122,8 +122,10 @@ class ReceivePath {
   // returned and arms again what the kernel ended.
   void Flush();
 
-  // Before the thread blocks. False: something has come back, do not block.
+  // Before the thread blocks, or goes elsewhere. False: something has come back, do not.
   bool PrepareToSleep();
+  // It is back: returns need not wake it.
+  void StayAwake() { ledger().StayAwake(); }
 
   // The memory that buffers lie in.
   std::span<std::byte> memory() { return {ledger().region().base(), ledger().region().bytes()}; }

@@ -75,13 +75,19 @@ void Ring::StartNotifying(bool now) {
   // the flag here. That takes a full barrier in between, which this way of reading is; g++ refuses fences
   // under ThreadSanitizer.
   const unsigned flags = std::atomic_ref(*ring_.sq.kflags).fetch_or(0, std::memory_order_seq_cst);
-  if (!now && (flags & IORING_SQ_TASKRUN) == 0) return;
+  quiet_ = !now && (flags & IORING_SQ_TASKRUN) == 0;
+  if (!quiet_) Notify();
+}
+
+void Ring::Notify() {
+  quiet_ = false;
   const uint64_t one = 1;
   // Fails only if it is readable as can be.
   [[maybe_unused]] const ssize_t written = write(notification_fd_, &one, sizeof(one));
 }
 
 void Ring::StopNotifying() {
+  quiet_ = false;
   // Fails only before 5.8, which Create() has refused.
   io_uring_cq_eventfd_toggle(&ring_, false);
   uint64_t count;
@@ -100,6 +106,8 @@ io_uring_sqe* Ring::Prepare(CompletionHandler* handler) {
   *entry = {};
   entry->user_data = reinterpret_cast<uint64_t>(handler);
   ++in_flight_;
+  // From outside of a turn: it has to be submitted.
+  NotifyNow();
   return entry;
 }
 

@@ -73,15 +73,22 @@ class Ring {
   int notification_fd() const { return notification_fd_; }
   // From now on the kernel is to tell. `now`: it is readable at once.
   void StartNotifying(bool now);
+  // There is something to do that the kernel does not know of.
+  void NotifyNow() {
+    if (!quiet_) return;
+    Notify();
+  }
   // Forgets what was told.
   void StopNotifying();
 
  private:
   Ring() = default;
   absl::Status OpenNotification();
+  void Notify();
 
   io_uring ring_ = {};
   int notification_fd_ = -1;
+  bool quiet_ = false;  // notifying, and has not told anything itself
   CompletionQueue completions_;
   uint64_t in_flight_ = 0;
   uint64_t overflows_ = 0;

@@ -143,6 +143,7 @@ absl::Status RuntimeCore::RunOnce(std::chrono::nanoseconds max_wait) {
 
 absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_tasks) {
   ++turns_;
+  receive_path_->StayAwake();
   RunPosted();
   if (!timers_.empty()) timers_.Fire(Timer::Clock::now());
   RunReady();

@@ -66,7 +66,10 @@ class RuntimeCore {
   TimerQueue& timers() { return timers_; }
 
   // Resumes `coroutine` at the next turn.
-  void Schedule(std::coroutine_handle<> coroutine) { ready_.push_back(coroutine); }
+  void Schedule(std::coroutine_handle<> coroutine) {
+    ready_.push_back(coroutine);
+    ring_->NotifyNow();
+  }
 
   // How the kernel lets us send without a copy, as far as is known.
   struct SendAbilities {

@@ -136,6 +136,58 @@ TEST(RuntimeTest, PostMakesTheDescriptorReadable) {
   EXPECT_FALSE(Readable(runtime.event_fd()));
 }
 
+TEST(RuntimeTest, CallsBetweenTurnsMakeTheDescriptorReadable) {
+  Runtime runtime = NewRuntime();
+  ASSERT_TRUE(runtime.RunOnce(seconds(0)).ok());
+  Stream kept;
+  runtime.Spawn([](Runtime& r, Stream* out) -> Task<void> {
+    StreamPair pair = co_await ConnectPair(r);
+    *out = std::move(pair.server);
+    const absl::StatusOr<Buffer> end = co_await pair.client.Receive();
+    EXPECT_TRUE(end.ok() && end->empty());
+  }(runtime, &kept));
+  EXPECT_TRUE(Readable(runtime.event_fd())) << "Spawn()";
+  const auto run_until_silent = [&runtime] {
+    do ASSERT_TRUE(runtime.RunOnce(milliseconds(10)).ok());
+    while (Readable(runtime.event_fd()));
+  };
+  run_until_silent();
+  ASSERT_EQ(runtime.task_count(), 1u);
+  kept = Stream();
+  EXPECT_TRUE(Readable(runtime.event_fd())) << "Stream::Close()";
+  run_until_silent();
+  EXPECT_EQ(runtime.task_count(), 0u);
+}
+
+// The pieces of a region that is low are wanted at once: what arrives might find none.
+TEST(RuntimeTest, BuffersDroppedBetweenTurnsMakeTheDescriptorReadable) {
+  constexpr size_t kPieces = 16;
+  absl::StatusOr<Runtime> runtime = Runtime::Create(
+      {.mode = ReceiveMode::kCopy, .copy_pool = {.bytes = kPieces * 4096}, .pressure = {.enabled = false}});
+  ASSERT_TRUE(runtime.ok()) << runtime.status();
+  BufferChain kept;
+  runtime->Spawn([](Runtime& r, BufferChain* out) -> Task<void> {
+    StreamPair pair = co_await ConnectPair(r);
+    const std::string bytes = Pattern(1, kPieces * 4096 * 3 / 4);
+    const absl::Status sent = co_await pair.client.SendAll(AsBytes(bytes));
+    EXPECT_TRUE(sent.ok());
+    while (out->size() < bytes.size()) {
+      absl::StatusOr<Buffer> data = co_await pair.server.Receive();
+      if (!data.ok()) co_return;
+      out->Append(*std::move(data));
+    }
+    const absl::Status slept = co_await Sleep(std::chrono::hours(1));
+    EXPECT_FALSE(slept.ok());
+  }(*runtime, &kept));
+  do ASSERT_TRUE(runtime->RunOnce(milliseconds(10)).ok());
+  while (kept.size() < kPieces * 4096 * 3 / 4 || Readable(runtime->event_fd()));
+  EXPECT_GT(runtime->stats().buffers_out, kPieces / 2);
+  kept = BufferChain();
+  EXPECT_TRUE(Readable(runtime->event_fd()));
+  ASSERT_TRUE(runtime->RunOnce(seconds(0)).ok());
+  EXPECT_EQ(runtime->stats().buffers_out, 0u);
+}
+
 TEST(RuntimeTest, RunOnceReturnsWhenNothingHappens) {
   Runtime runtime = NewRuntime();
   EXPECT_TRUE(runtime.RunOnce(milliseconds(5)).ok());
