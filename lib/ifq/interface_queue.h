@@ -12,7 +12,6 @@
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ifq/mapping.h"
-#include "lib/netdev/interface.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/rbuf_ring.h"
 #include "lib/ring/refill_ring.h"
@@ -20,6 +19,7 @@
 #include "lib/ring/waker.h"
 #include "zcrx/features.h"
 #include "zcrx/interface_queue.h"
+#include "zcrx/netdev.h"
 
 namespace zcrx::inline v0::internal {
 
