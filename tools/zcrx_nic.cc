@@ -98,8 +98,8 @@ const char* Name(HeaderSplit split) {
 absl::Status Show(const Interface& interface, const Arguments&) {
   const auto rings = zcrx::netdev::GetRings(interface);
   if (!rings.ok()) return rings.status();
-  const auto table = zcrx::netdev::GetRssTable(interface);
-  if (!table.ok()) return table.status();
+  const auto rss = zcrx::netdev::GetRss(interface);
+  if (!rss.ok()) return rss.status();
   const auto rules = zcrx::netdev::ListRules(interface);
   if (!rules.ok()) return rules.status();
   const auto queues = zcrx::netdev::GetRxQueues(interface);
@@ -115,8 +115,9 @@ absl::Status Show(const Interface& interface, const Arguments&) {
          OrUnknown(rings->header_split_threshold_max).c_str(), OrUnknown(rings->rx).c_str(),
          OrUnknown(rings->rx_max).c_str());
   std::map<uint32_t, size_t> shares;  // by queue
-  for (const uint32_t queue : *table) ++shares[queue];
-  printf("rss entries=%zu %s\n", table->size(),
+  const std::vector<uint32_t> table = rss->empty() ? std::vector<uint32_t>() : rss->front().table;
+  for (const uint32_t queue : table) ++shares[queue];
+  printf("rss entries=%zu %s\n", table.size(),
          absl::StrJoin(shares, " ", [](std::string* out, const auto& share) {
            absl::StrAppend(out, "queue", share.first, "=", share.second);
          }).c_str());
@@ -131,7 +132,8 @@ absl::Status Show(const Interface& interface, const Arguments&) {
            rule.narrower ? " narrower" : "");
   }
   for (const RxQueue& queue : *queues) {
-    printf("queue %u napi=%s owner=%s\n", queue.id, OrUnknown(queue.napi_id).c_str(), Owner(queue).c_str());
+    printf("queue %u napi=%s owner=%s\n", queue.id,
+           queue.napi.has_value() ? absl::StrCat(queue.napi->id).c_str() : "unknown", Owner(queue).c_str());
   }
   if (queues->empty()) {
     printf("queues unknown: %s\n", interface.up ? "the kernel does not tell" : "the interface is down");
@@ -146,7 +148,8 @@ absl::Status Split(const Interface& interface, const Arguments& arguments) {
 absl::Status AddRule(const Interface& interface, const Arguments& arguments) {
   const IpFamily family = OneOf(arguments[0], "tcp4", "tcp6") ? IpFamily::kIpv4 : IpFamily::kIpv6;
   const auto port = static_cast<uint16_t>(Number(arguments[1], "PORT", UINT16_MAX));
-  const auto id = zcrx::netdev::AddTcpPortRule(interface, family, port, Number(arguments[2], "QUEUE"));
+  const auto id = zcrx::netdev::AddTcpRule(
+      interface, {.family = family, .local_port = port, .rx_queue = Number(arguments[2], "QUEUE")});
   if (!id.ok()) return id.status();
   printf("%u\n", *id);
   return absl::OkStatus();

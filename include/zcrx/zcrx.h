@@ -14,6 +14,7 @@
 #include "zcrx/interface_queue.h"  // IWYU pragma: export
 #include "zcrx/listener.h"         // IWYU pragma: export
 #include "zcrx/log.h"              // IWYU pragma: export
+#include "zcrx/netdev.h"           // IWYU pragma: export
 #include "zcrx/pressure.h"         // IWYU pragma: export
 #include "zcrx/race.h"             // IWYU pragma: export
 #include "zcrx/runtime.h"          // IWYU pragma: export

@@ -310,7 +310,7 @@ uint32_t InterfaceQueue::ReadNapiId() const {
   const auto queues = netdev::GetRxQueues(interface_);
   if (!queues.ok()) return 0;
   for (const netdev::RxQueue& queue : *queues) {
-    if (queue.id == rx_queue_) return queue.napi_id.value_or(0);
+    if (queue.id == rx_queue_) return queue.napi.value_or(netdev::Napi()).id;
   }
   return 0;
 }

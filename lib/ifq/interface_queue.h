@@ -12,13 +12,13 @@
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ifq/queue_share.h"
-#include "lib/netdev/interface.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/rbuf_ring.h"
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
 #include "zcrx/features.h"
 #include "zcrx/interface_queue.h"
+#include "zcrx/netdev.h"
 
 namespace zcrx::inline v0::internal {
 

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "zcrx/status.h"
@@ -22,9 +23,8 @@ std::string Of(std::string_view what, const Interface& interface) {
   return absl::StrCat(std::string(what), " of ", interface.name);
 }
 
-// `settings` are empty in a request to read.
-absl::StatusOr<std::vector<Payload>> Ask(const Interface& interface, uint8_t command, int header,
-                                         const std::vector<EthtoolSetting>& settings, std::string_view what) {
+absl::StatusOr<std::vector<Payload>> Ask(const Interface& interface, uint8_t command, int flags, int header,
+                                         const Request::Fill& fill, std::string_view what) {
   auto socket = NetlinkSocket::Open(NETLINK_GENERIC);
   if (!socket.ok()) return socket.status();
   auto family = socket->FindFamily(ETHTOOL_GENL_NAME);
@@ -33,15 +33,9 @@ absl::StatusOr<std::vector<Payload>> Ask(const Interface& interface, uint8_t com
     return ErrnoStatus(EOPNOTSUPP,
                        absl::StrCat(Of(what, interface), ": the kernel has no ethtool netlink family"));
   }
-  Request request = Request::Generic(**family, ETHTOOL_GENL_VERSION, command, NLM_F_REQUEST);
-  request.PutNested(header, ETHTOOL_A_HEADER_DEV_INDEX, interface.index);
-  for (const EthtoolSetting& setting : settings) {
-    if (setting.is_u8) {
-      request.Put(setting.attribute, static_cast<uint8_t>(setting.value));
-    } else {
-      request.Put(setting.attribute, setting.value);
-    }
-  }
+  Request request = Request::Generic(**family, ETHTOOL_GENL_VERSION, command, flags);
+  request.PutNest(header, [&](Request& nest) { nest.Put(ETHTOOL_A_HEADER_DEV_INDEX, interface.index); });
+  fill(request);
   return socket->Exchange(std::move(request), Of(what, interface));
 }
 
@@ -49,16 +43,24 @@ absl::StatusOr<std::vector<Payload>> Ask(const Interface& interface, uint8_t com
 
 absl::StatusOr<std::optional<Payload>> EthtoolGet(const Interface& interface, uint8_t command, int header,
                                                   std::string_view what) {
-  auto replies = Ask(interface, command, header, {}, what);
+  auto replies = Ask(interface, command, 0, header, [](Request&) {}, what);
   if (ErrnoOf(replies.status()) == EOPNOTSUPP) return std::nullopt;
   if (!replies.ok()) return replies.status();
   if (replies->empty()) return std::nullopt;
   return std::move(replies->front());
 }
 
-absl::Status EthtoolSet(const Interface& interface, uint8_t command, int header,
-                        const std::vector<EthtoolSetting>& settings, std::string_view what) {
-  return Ask(interface, command, header, settings, what).status();
+absl::StatusOr<std::optional<std::vector<Payload>>> EthtoolDump(const Interface& interface, uint8_t command,
+                                                                int header, std::string_view what) {
+  auto replies = Ask(interface, command, NLM_F_DUMP, header, [](Request&) {}, what);
+  if (ErrnoOf(replies.status()) == EOPNOTSUPP) return std::nullopt;
+  if (!replies.ok()) return replies.status();
+  return *std::move(replies);
+}
+
+absl::Status EthtoolSet(const Interface& interface, uint8_t command, int header, const Request::Fill& fill,
+                        std::string_view what) {
+  return Ask(interface, command, 0, header, fill, what).status();
 }
 
 absl::Status EthtoolIoctl(const Interface& interface, void* command, std::string_view what) {

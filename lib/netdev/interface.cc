@@ -2,20 +2,23 @@
 #include "lib/netdev/interface.h"
 
 #include <linux/ethtool.h>
-#include <linux/ethtool_netlink.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "lib/netdev/channels.h"
 #include "lib/netdev/ethtool.h"
 #include "lib/netdev/messages.h"
 #include "lib/netdev/netlink.h"
@@ -24,15 +27,22 @@
 namespace zcrx::inline v0::netdev {
 namespace {
 
-absl::StatusOr<Link> FindLink(const std::string& name) {
+absl::StatusOr<std::vector<Payload>> AskForLinks(int flags, const Request::Fill& fill,
+                                                 std::string_view what) {
   auto socket = NetlinkSocket::Open(NETLINK_ROUTE);
   if (!socket.ok()) return socket.status();
   ifinfomsg header = {};
   header.ifi_family = AF_UNSPEC;
-  Request request = Request::Route(RTM_GETLINK, header);
-  request.Put(name.size() < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
+  Request request = Request::Route(RTM_GETLINK, header, flags);
+  fill(request);
   request.Put(IFLA_EXT_MASK, uint32_t{RTEXT_FILTER_SKIP_STATS});
-  auto replies = socket->Exchange(std::move(request), absl::StrCat("interface ", name));
+  return socket->Exchange(std::move(request), what);
+}
+
+absl::StatusOr<Link> FindLink(const std::string& name) {
+  const int attribute = name.size() < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME;
+  const auto replies = AskForLinks(
+      0, [&](Request& request) { request.Put(attribute, name); }, absl::StrCat("interface ", name));
   if (!replies.ok()) return replies.status();
   if (replies->empty()) return absl::DataLossError(absl::StrCat("interface ", name, ": no reply"));
   return ParseLink(replies->front());
@@ -44,12 +54,11 @@ absl::StatusOr<Link> FindLink(const std::string& name) {
 // interfaces of whatever namespace mounted it). A driver without channels has a
 // fixed number of queues, so the allocated ones are right again.
 absl::StatusOr<uint32_t> CountRxQueues(const Interface& interface, uint32_t allocated) {
-  auto replies = EthtoolGet(interface, ETHTOOL_MSG_CHANNELS_GET, ETHTOOL_A_CHANNELS_HEADER, "channels");
-  if (!replies.ok()) return replies.status();
-  if (!replies->has_value()) return allocated;
-  auto channels = ParseRxChannels(**replies);
+  const auto channels = GetChannels(interface);
   if (!channels.ok()) return channels.status();
-  return *channels == 0 ? allocated : *channels;
+  if (!channels->has_value()) return allocated;
+  const uint32_t count = (*channels)->rx.count + (*channels)->combined.count;
+  return count == 0 ? allocated : count;
 }
 
 std::string Driver(const Interface& interface) {
@@ -69,6 +78,23 @@ std::optional<int> NumaNode(const Link& link) {
   return node;
 }
 
+absl::StatusOr<Interface> Describe(const Link& link) {
+  Interface interface;
+  interface.name = link.name;
+  interface.index = link.index;
+  interface.up = link.up;
+  interface.mtu = link.mtu;
+  interface.xdp_attached = link.xdp_attached;
+  interface.driver = Driver(interface);
+  interface.bus = link.parent_bus;
+  interface.device = link.parent_device;
+  interface.numa_node = NumaNode(link);
+  auto rx_queues = CountRxQueues(interface, link.rx_queues_max);
+  if (!rx_queues.ok()) return rx_queues.status();
+  interface.rx_queues = *rx_queues;
+  return interface;
+}
+
 }  // namespace
 
 absl::StatusOr<Interface> FindInterface(std::string_view name) {
@@ -82,17 +108,24 @@ absl::StatusOr<Interface> FindInterface(std::string_view name) {
   }
   if (!link.ok()) return link.status();
 
-  Interface interface;
-  interface.name = link->name;
-  interface.index = link->index;
-  interface.up = link->up;
-  interface.xdp_attached = link->xdp_attached;
-  interface.driver = Driver(interface);
-  interface.numa_node = NumaNode(*link);
-  auto rx_queues = CountRxQueues(interface, link->rx_queues_max);
-  if (!rx_queues.ok()) return rx_queues.status();
-  interface.rx_queues = *rx_queues;
-  return interface;
+  return Describe(*link);
+}
+
+absl::StatusOr<std::vector<Interface>> ListInterfaces() {
+  const auto replies = AskForLinks(NLM_F_DUMP, [](Request&) {}, "interfaces");
+  if (!replies.ok()) return replies.status();
+  std::vector<Interface> interfaces;
+  for (const Payload& reply : *replies) {
+    const auto link = ParseLink(reply);
+    if (!link.ok()) return link.status();
+    auto interface = Describe(*link);
+    if (ErrnoOf(interface.status()) == ENODEV) continue;  // removed since it was listed
+    if (!interface.ok()) return interface.status();
+    interfaces.push_back(*std::move(interface));
+  }
+  std::sort(interfaces.begin(), interfaces.end(),
+            [](const Interface& a, const Interface& b) { return a.index < b.index; });
+  return interfaces;
 }
 
 }  // namespace zcrx::inline v0::netdev

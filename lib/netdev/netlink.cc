@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/netdev/attributes.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::netdev {
@@ -34,15 +35,12 @@ int ErrnoFrom(int code) { return code > 0 || code < -4095 ? EBADMSG : -code; }
 // attributes in its payload.
 std::string ExtendedAck(const nlmsghdr& message, size_t skip) {
   if ((message.nlmsg_flags & NLM_F_ACK_TLVS) == 0) return {};
-  const size_t payload = message.nlmsg_len - NLMSG_HDRLEN;
+  const std::span<const std::byte> payload(reinterpret_cast<const std::byte*>(&message) + NLMSG_HDRLEN,
+                                           message.nlmsg_len - size_t{NLMSG_HDRLEN});
   skip = NLMSG_ALIGN(skip);
-  if (skip >= payload) return {};
-  const auto* first =
-      reinterpret_cast<const nlattr*>(reinterpret_cast<const std::byte*>(&message) + NLMSG_HDRLEN + skip);
-  const nlattr* text = nla_find(first, static_cast<int>(payload - skip), NLMSGERR_ATTR_MSG);
-  if (text == nullptr) return {};
-  const auto* begin = static_cast<const char*>(nla_data(text));
-  return std::string(begin, strnlen(begin, static_cast<size_t>(nla_len(text))));
+  if (skip >= payload.size()) return {};
+  bool malformed = false;  // The text is worth having even so.
+  return Attributes(payload.subspan(skip), &malformed).Text(NLMSGERR_ATTR_MSG);
 }
 
 void AddError(const nlmsghdr& message, Answer& answer) {
@@ -105,10 +103,27 @@ void AddToAnswer(std::span<const std::byte> datagram, uint32_t sequence, Answer&
   }
 }
 
+absl::StatusOr<std::vector<Payload>> AskUntilConsistent(const std::function<absl::StatusOr<Answer>()>& ask,
+                                                        std::string_view what) {
+  const absl::string_view what_absl(what.data(), what.size());
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    absl::StatusOr<Answer> answer = ask();
+    if (!answer.ok()) return answer.status();
+    if (answer->error != 0) {
+      return ErrnoStatus(answer->error, answer->kernel_text.empty()
+                                            ? std::string(what)
+                                            : absl::StrCat(what_absl, ": ", answer->kernel_text));
+    }
+    if (!answer->interrupted) return std::move(answer->replies);
+  }
+  return ErrnoStatus(EINTR, absl::StrCat(what_absl, ": what is listed kept changing while it was read, ",
+                                         kDumpAttempts, " times in a row; try again"));
+}
+
 void Request::Free::operator()(nl_msg* message) const { nlmsg_free(message); }
 
-Request Request::Route(uint16_t type, const ifinfomsg& header) {
-  nl_msg* message = nlmsg_alloc_simple(type, NLM_F_REQUEST);
+Request Request::Route(uint16_t type, const ifinfomsg& header, int flags) {
+  nl_msg* message = nlmsg_alloc_simple(type, NLM_F_REQUEST | flags);
   if (message == nullptr) throw std::bad_alloc();
   nlmsg_append(message, const_cast<ifinfomsg*>(&header), sizeof(header), NLMSG_ALIGNTO);
   return Request(message);
@@ -117,7 +132,8 @@ Request Request::Route(uint16_t type, const ifinfomsg& header) {
 Request Request::Generic(uint16_t family, int version, uint8_t command, int flags) {
   nl_msg* message = nlmsg_alloc();
   if (message == nullptr) throw std::bad_alloc();
-  genlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, flags, command, static_cast<uint8_t>(version));
+  genlmsg_put(message, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, NLM_F_REQUEST | flags, command,
+              static_cast<uint8_t>(version));
   return Request(message);
 }
 
@@ -136,9 +152,14 @@ Request& Request::Put(int attribute, const std::string& value) {
   return *this;
 }
 
-Request& Request::PutNested(int attribute, int inner, uint32_t value) {
+Request& Request::PutFlag(int attribute) {
+  nla_put_flag(message_.get(), attribute);
+  return *this;
+}
+
+Request& Request::PutNest(int attribute, const Fill& fill) {
   nlattr* nest = nla_nest_start(message_.get(), attribute);
-  Put(inner, value);
+  fill(*this);
   nla_nest_end(message_.get(), nest);
   return *this;
 }
@@ -168,35 +189,28 @@ absl::StatusOr<std::optional<uint16_t>> NetlinkSocket::FindFamily(const char* na
 }
 
 absl::StatusOr<std::vector<Payload>> NetlinkSocket::Exchange(Request request, std::string_view what) {
-  const absl::string_view what_absl(what.data(), what.size());
-  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-    nlmsghdr* header = nlmsg_hdr(request.message_.get());
-    header->nlmsg_seq = NL_AUTO_SEQ;
-    if (const int error = nl_send_auto(socket_.get(), request.message_.get()); error < 0) {
-      return LibnlStatus(error, what);
-    }
-    Answer answer;
-    while (!answer.complete) {
-      sockaddr_nl sender = {};
-      unsigned char* datagram = nullptr;
-      const int length = nl_recv(socket_.get(), &sender, &datagram, nullptr);
-      if (length == -NLE_INTR || length == -NLE_AGAIN) continue;
-      if (length <= 0) return LibnlStatus(length, what);
-      if (sender.nl_pid == 0) {  // 0 is the kernel; any process may send to our port
-        AddToAnswer(std::as_bytes(std::span(datagram, static_cast<size_t>(length))), header->nlmsg_seq,
-                    answer);
-      }
-      free(datagram);
-    }
-    if (answer.error != 0) {
-      return ErrnoStatus(answer.error, answer.kernel_text.empty()
-                                           ? std::string(what)
-                                           : absl::StrCat(what_absl, ": ", answer.kernel_text));
-    }
-    if (!answer.interrupted) return std::move(answer.replies);
+  return AskUntilConsistent([&] { return Ask(request, what); }, what);
+}
+
+absl::StatusOr<Answer> NetlinkSocket::Ask(Request& request, std::string_view what) {
+  nlmsghdr* header = nlmsg_hdr(request.message_.get());
+  header->nlmsg_seq = NL_AUTO_SEQ;
+  if (const int error = nl_send_auto(socket_.get(), request.message_.get()); error < 0) {
+    return LibnlStatus(error, what);
   }
-  return ErrnoStatus(EINTR, absl::StrCat(what_absl, ": what is listed kept changing while it was read, ",
-                                         kDumpAttempts, " times in a row; try again"));
+  Answer answer;
+  while (!answer.complete) {
+    sockaddr_nl sender = {};
+    unsigned char* datagram = nullptr;
+    const int length = nl_recv(socket_.get(), &sender, &datagram, nullptr);
+    if (length == -NLE_INTR || length == -NLE_AGAIN) continue;
+    if (length <= 0) return LibnlStatus(length, what);
+    if (sender.nl_pid == 0) {  // 0 is the kernel; any process may send to our port
+      AddToAnswer(std::as_bytes(std::span(datagram, static_cast<size_t>(length))), header->nlmsg_seq, answer);
+    }
+    free(datagram);
+  }
+  return answer;
 }
 
 }  // namespace zcrx::inline v0::netdev

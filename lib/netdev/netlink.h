@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One netlink request and everything the kernel answers to it. libnl opens the
-// socket and builds and reads attributes; the walk over the answer is ours,
-// because libnl 3.7 drops what matters here: the kernel's extended-ack text and
-// the error code that ends a dump.
+// socket and builds attributes; the walk over the answer is ours, because libnl
+// 3.7 drops what matters here: the kernel's extended-ack text and the error code
+// that ends a dump.
 #ifndef ZCRX_LIB_NETDEV_NETLINK_H_
 #define ZCRX_LIB_NETDEV_NETLINK_H_
 
@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,17 +44,27 @@ struct Answer {
 // the answer with EBADMSG.
 void AddToAnswer(std::span<const std::byte> datagram, uint32_t sequence, Answer& answer);
 
+// The replies to a request that `ask` sends. It is asked again, a few times, while
+// its answer was interrupted. Errors read "`what`: the kernel's own words: errno
+// text"; EINTR if every answer was interrupted.
+absl::StatusOr<std::vector<Payload>> AskUntilConsistent(const std::function<absl::StatusOr<Answer>()>& ask,
+                                                        std::string_view what);
+
 // A request under construction. Each fits the one page libnl reserves by far.
 class Request {
  public:
-  static Request Route(uint16_t type, const ifinfomsg& header);
-  static Request Generic(uint16_t family, int version, uint8_t command, int flags);
+  // Puts attributes.
+  using Fill = std::function<void(Request&)>;
+
+  // `flags` besides NLM_F_REQUEST, such as NLM_F_DUMP.
+  static Request Route(uint16_t type, const ifinfomsg& header, int flags = 0);
+  static Request Generic(uint16_t family, int version, uint8_t command, int flags = 0);
 
   Request& Put(int attribute, uint8_t value);
   Request& Put(int attribute, uint32_t value);
   Request& Put(int attribute, const std::string& value);
-  // A nest `attribute` that holds only `inner`.
-  Request& PutNested(int attribute, int inner, uint32_t value);
+  Request& PutFlag(int attribute);
+  Request& PutNest(int attribute, const Fill& fill);
 
  private:
   friend class NetlinkSocket;
@@ -74,8 +85,7 @@ class NetlinkSocket {
   // The number of a generic netlink family; absent if the kernel has none.
   absl::StatusOr<std::optional<uint16_t>> FindFamily(const char* name);
 
-  // Sends `request` and returns the replies. An interrupted dump is asked for
-  // again a few times. Errors read "`what`: the kernel's own words: errno text".
+  // Sends `request` and returns the replies; see AskUntilConsistent().
   absl::StatusOr<std::vector<Payload>> Exchange(Request request, std::string_view what);
 
  private:
@@ -83,6 +93,9 @@ class NetlinkSocket {
     void operator()(nl_sock* socket) const;
   };
   explicit NetlinkSocket(nl_sock* socket) : socket_(socket) {}
+
+  // Sends `request` once and takes in what comes until the answer is complete.
+  absl::StatusOr<Answer> Ask(Request& request, std::string_view what);
 
   std::unique_ptr<nl_sock, Free> socket_;
 };

@@ -1,41 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/netdev/queues.h"
 
-#include <linux/netlink.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <utility>
-
 #include "absl/strings/str_cat.h"
+#include "lib/netdev/interrupts.h"
 #include "lib/netdev/messages.h"
-#include "lib/netdev/netlink.h"
+#include "lib/netdev/netdev_family.h"
 #include "lib/uapi/netlink.h"
-#include "zcrx/status.h"
 
 namespace zcrx::inline v0::netdev {
 
 absl::StatusOr<std::vector<RxQueue>> GetRxQueues(const Interface& interface) {
-  auto socket = NetlinkSocket::Open(NETLINK_GENERIC);
-  if (!socket.ok()) return socket.status();
-  auto family = socket->FindFamily(uapi::kNetdevFamily);
-  if (!family.ok()) return family.status();
-  if (!family->has_value()) return std::vector<RxQueue>();
-
-  Request request = Request::Generic(**family, uapi::kNetdevFamilyVersion, uapi::kNetdevCmdQueueGet,
-                                     NLM_F_REQUEST | NLM_F_DUMP);
-  request.Put(uapi::kNetdevAttrQueueIfindex, interface.index);
-  auto replies = socket->Exchange(std::move(request), absl::StrCat("queues of ", interface.name));
-  if (ErrnoOf(replies.status()) == EOPNOTSUPP) return std::vector<RxQueue>();
+  const auto replies = NetdevDump(
+      uapi::kNetdevCmdQueueGet,
+      [&](Request& request) { request.Put(uapi::kNetdevAttrQueueIfindex, interface.index); },
+      absl::StrCat("queues of ", interface.name));
   if (!replies.ok()) return replies.status();
+  return ParseRxQueues(*replies);
+}
 
-  std::vector<RxQueue> queues;
-  for (const Payload& reply : *replies) {
-    auto queue = ParseRxQueue(reply);
-    if (!queue.ok()) return queue.status();
-    if (queue->has_value()) queues.push_back(**queue);
+absl::StatusOr<std::vector<RxQueue>> GetRxQueueDetails(const Interface& interface) {
+  auto queues = GetRxQueues(interface);
+  if (!queues.ok() || queues->empty()) return queues;
+  const auto napis = NetdevDump(
+      uapi::kNetdevCmdNapiGet,
+      [&](Request& request) { request.Put(uapi::kNetdevAttrNapiIfindex, interface.index); },
+      absl::StrCat("NAPIs of ", interface.name));
+  if (!napis.ok()) return napis.status();
+  if (absl::Status status = AddNapis(*napis, *queues); !status.ok()) return status;
+  // Of all interfaces: Linux 6.9 refuses to be asked about one.
+  const auto stats = NetdevDump(
+      uapi::kNetdevCmdQstatsGet,
+      [](Request& request) {
+        request.Put(uapi::kNetdevAttrQstatsScope, uint32_t{uapi::kNetdevQstatsScopeQueue});
+      },
+      "queue counters");
+  if (!stats.ok()) return stats.status();
+  if (absl::Status status = AddQueueStats(*stats, interface.index, *queues); !status.ok()) return status;
+  for (RxQueue& queue : *queues) {
+    if (queue.napi.has_value()) AddInterruptCpus(*queue.napi);
   }
-  std::sort(queues.begin(), queues.end(), [](const RxQueue& a, const RxQueue& b) { return a.id < b.id; });
   return queues;
 }
 

@@ -3,8 +3,6 @@
 
 #include <linux/ethtool_netlink.h>
 
-#include <vector>
-
 #include "lib/netdev/ethtool.h"
 #include "lib/netdev/messages.h"
 #include "lib/uapi/netlink.h"
@@ -21,14 +19,17 @@ absl::StatusOr<RingSettings> GetRings(const Interface& interface) {
 absl::Status SetHeaderSplit(const Interface& interface, bool on) {
   const auto rings = GetRings(interface);
   if (!rings.ok()) return rings.status();
-  const uint32_t split = on ? ETHTOOL_TCP_DATA_SPLIT_ENABLED : ETHTOOL_TCP_DATA_SPLIT_DISABLED;
-  std::vector<EthtoolSetting> settings = {{ETHTOOL_A_RINGS_TCP_DATA_SPLIT, split, /*is_u8=*/true}};
-  // Kernels before 6.14 would refuse the whole request for an attribute they do not know.
-  if (on && rings->header_split_threshold.has_value()) {
-    settings.push_back({uapi::kEthtoolAttrRingsHdsThresh, 0});
-  }
-  return EthtoolSet(interface, ETHTOOL_MSG_RINGS_SET, ETHTOOL_A_RINGS_HEADER, settings,
-                    on ? "switching on header split" : "switching off header split");
+  return EthtoolSet(
+      interface, ETHTOOL_MSG_RINGS_SET, ETHTOOL_A_RINGS_HEADER,
+      [&](Request& request) {
+        const uint8_t split = on ? ETHTOOL_TCP_DATA_SPLIT_ENABLED : ETHTOOL_TCP_DATA_SPLIT_DISABLED;
+        request.Put(ETHTOOL_A_RINGS_TCP_DATA_SPLIT, split);
+        // Kernels before 6.14 would refuse the whole request for an attribute they do not know.
+        if (on && rings->header_split_threshold.has_value()) {
+          request.Put(uapi::kEthtoolAttrRingsHdsThresh, uint32_t{0});
+        }
+      },
+      on ? "switching on header split" : "switching off header split");
 }
 
 }  // namespace zcrx::inline v0::netdev

@@ -5,9 +5,12 @@
 #include <linux/ethtool.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
+#include <optional>
 #include <string>
-#include <utility>
+#include <type_traits>
 
 #include "absl/strings/str_cat.h"
 #include "lib/netdev/ethtool.h"
@@ -52,7 +55,92 @@ bool AllZero(const T& object) {
   return std::all_of(bytes, bytes + sizeof(object), [](unsigned char byte) { return byte == 0; });
 }
 
-Rule ToRule(const ethtool_rxnfc& reply) {
+// `port` as a number, taken off what is left to be told of `mask`; 0 if the mask
+// is not of a whole port.
+uint16_t TakePort(uint16_t port, uint16_t& mask) {
+  if (mask != 0xffff) return 0;
+  mask = 0;
+  return ntohs(port);
+}
+
+// The same of an address in network byte order: "10.0.0.1", "10.0.0.0/8", or empty.
+template <typename Words>
+std::string TakeAddress(int family, const Words& address, Words& mask) {
+  std::array<uint8_t, sizeof(Words)> bits;
+  memcpy(bits.data(), &mask, sizeof(mask));
+  size_t length = 0;
+  while (length < bits.size() * 8 && (bits[length / 8] & (0x80 >> length % 8)) != 0) {
+    bits[length / 8] = static_cast<uint8_t>(bits[length / 8] & ~(0x80 >> length % 8));
+    ++length;
+  }
+  if (length == 0 || !AllZero(bits)) return {};
+  memset(&mask, 0, sizeof(mask));
+  std::array<char, INET6_ADDRSTRLEN> text = {};
+  inet_ntop(family, &address, text.data(), text.size());
+  return length == bits.size() * 8 ? std::string(text.data()) : absl::StrCat(text.data(), "/", length);
+}
+
+// Fills in what a TCP rule matches; what is left in `mask` could not be told.
+template <typename Spec>
+void TakeMatch(const Spec& match, Spec& mask, Rule& rule) {
+  rule.local_port = TakePort(match.pdst, mask.pdst);
+  rule.narrower = !AllZero(mask);
+  rule.remote_port = TakePort(match.psrc, mask.psrc);
+  if constexpr (std::is_same_v<Spec, ethtool_tcpip4_spec>) {
+    rule.tcp = IpFamily::kIpv4;
+    rule.local_address = TakeAddress(AF_INET, match.ip4dst, mask.ip4dst);
+    rule.remote_address = TakeAddress(AF_INET, match.ip4src, mask.ip4src);
+  } else {
+    rule.tcp = IpFamily::kIpv6;
+    rule.local_address = TakeAddress(AF_INET6, match.ip6dst, mask.ip6dst);
+    rule.remote_address = TakeAddress(AF_INET6, match.ip6src, mask.ip6src);
+  }
+}
+
+ethtool_rxnfc Insertion(const TcpRule& rule) {
+  ethtool_rxnfc insert = {};
+  insert.cmd = ETHTOOL_SRXCLSRLINS;
+  insert.fs.ring_cookie = rule.rx_queue;
+  if (rule.family == IpFamily::kIpv4) {
+    insert.fs.flow_type = TCP_V4_FLOW;
+    insert.fs.h_u.tcp_ip4_spec.pdst = htons(rule.local_port);
+    insert.fs.m_u.tcp_ip4_spec.pdst = 0xffff;
+  } else {
+    insert.fs.flow_type = TCP_V6_FLOW;
+    insert.fs.h_u.tcp_ip6_spec.pdst = htons(rule.local_port);
+    insert.fs.m_u.tcp_ip6_spec.pdst = 0xffff;
+  }
+  if (rule.rss_context.has_value()) {
+    insert.fs.flow_type |= FLOW_RSS;
+    insert.rss_context = *rule.rss_context;
+  }
+  return insert;
+}
+
+// Where to put a rule. `what` begins errors.
+absl::StatusOr<uint32_t> ChooseId(const RuleTable& table, std::optional<uint32_t> wanted,
+                                  const std::string& what, const std::string& interface) {
+  const auto used = [&table](uint32_t id) {
+    return std::find(table.used.begin(), table.used.end(), id) != table.used.end();
+  };
+  if (wanted.has_value()) {
+    if (!used(*wanted)) return *wanted;
+    return ErrnoStatus(EEXIST, absl::StrCat(what, ": there is a rule ", *wanted, " (\"ethtool -n ", interface,
+                                            "\" lists them)"));
+  }
+  if (table.driver_picks_id) return uint32_t{RX_CLS_LOC_ANY};
+  // The first free place: low numbers win over broader rules behind them.
+  uint32_t id = 0;
+  while (used(id)) ++id;
+  if (table.size == 0 || id < table.size) return id;
+  return ErrnoStatus(ENOSPC,
+                     absl::StrCat(what, ": all ", table.size, " rules of the NIC are in use (\"ethtool -n ",
+                                  interface, "\" lists them)"));
+}
+
+}  // namespace
+
+Rule ParseRule(const ethtool_rxnfc& reply) {
   const ethtool_rx_flow_spec& flow = reply.fs;
   Rule rule;
   rule.id = flow.location;
@@ -62,78 +150,44 @@ Rule ToRule(const ethtool_rxnfc& reply) {
   }
   if ((flow.flow_type & FLOW_RSS) != 0) rule.rss_context = reply.rss_context;
 
-  // What is left of the mask without the local port is what else must match.
   ethtool_flow_union mask = flow.m_u;
-  uint16_t port_mask = 0;
-  uint16_t port = 0;
   switch (flow.flow_type & ~(FLOW_EXT | FLOW_MAC_EXT | FLOW_RSS)) {
     case TCP_V4_FLOW:
-      rule.tcp = IpFamily::kIpv4;
-      port = flow.h_u.tcp_ip4_spec.pdst;
-      port_mask = std::exchange(mask.tcp_ip4_spec.pdst, 0);
+      TakeMatch(flow.h_u.tcp_ip4_spec, mask.tcp_ip4_spec, rule);
       break;
     case TCP_V6_FLOW:
-      rule.tcp = IpFamily::kIpv6;
-      port = flow.h_u.tcp_ip6_spec.pdst;
-      port_mask = std::exchange(mask.tcp_ip6_spec.pdst, 0);
+      TakeMatch(flow.h_u.tcp_ip6_spec, mask.tcp_ip6_spec, rule);
       break;
     default:
       return rule;
   }
-  if (port_mask == 0xffff) rule.local_port = ntohs(port);
-  const bool partial_port = port_mask != 0 && port_mask != 0xffff;
-  const bool extended = (flow.flow_type & (FLOW_EXT | FLOW_MAC_EXT)) != 0 && !AllZero(flow.m_ext);
-  rule.narrower = partial_port || extended || !AllZero(mask);
+  if ((flow.flow_type & (FLOW_EXT | FLOW_MAC_EXT)) != 0 && !AllZero(flow.m_ext)) rule.narrower = true;
   return rule;
 }
 
-}  // namespace
-
-absl::StatusOr<uint32_t> AddTcpPortRule(const Interface& interface, IpFamily family, uint16_t local_port,
-                                        uint32_t rx_queue) {
-  const std::string what = absl::StrCat("steering TCP port ", local_port, " into queue ", rx_queue);
-  if (local_port == 0 || rx_queue >= interface.rx_queues) {
-    return ErrnoStatus(
-        EINVAL, absl::StrCat(what, " of ", interface.name, ": ports begin at 1, and the interface has ",
-                             interface.rx_queues, " queues, counted from 0"));
+absl::StatusOr<uint32_t> AddTcpRule(const Interface& interface, const TcpRule& rule) {
+  const std::string steering =
+      absl::StrCat("steering TCP port ", rule.local_port, " into queue ", rule.rx_queue);
+  const std::string what = absl::StrCat(steering, " of ", interface.name);
+  if (rule.local_port == 0 || rule.rx_queue >= interface.rx_queues) {
+    return ErrnoStatus(EINVAL, absl::StrCat(what, ": ports begin at 1, and the interface has ",
+                                            interface.rx_queues, " queues, counted from 0"));
   }
   const auto table = ReadTable(interface);
   if (ErrnoOf(table.status()) == EOPNOTSUPP) {
-    return ErrnoStatus(EOPNOTSUPP,
-                       absl::StrCat(what, " of ", interface.name, ": its driver has no ntuple rules"));
+    return ErrnoStatus(EOPNOTSUPP, absl::StrCat(what, ": its driver has no ntuple rules"));
   }
   if (!table.ok()) return table.status();
+  const auto id = ChooseId(*table, rule.id, what, interface.name);
+  if (!id.ok()) return id.status();
 
-  ethtool_rxnfc insert = {};
-  insert.cmd = ETHTOOL_SRXCLSRLINS;
-  insert.fs.ring_cookie = rx_queue;
-  if (family == IpFamily::kIpv4) {
-    insert.fs.flow_type = TCP_V4_FLOW;
-    insert.fs.h_u.tcp_ip4_spec.pdst = htons(local_port);
-    insert.fs.m_u.tcp_ip4_spec.pdst = 0xffff;
-  } else {
-    insert.fs.flow_type = TCP_V6_FLOW;
-    insert.fs.h_u.tcp_ip6_spec.pdst = htons(local_port);
-    insert.fs.m_u.tcp_ip6_spec.pdst = 0xffff;
-  }
-  if (table->driver_picks_id) {
-    insert.fs.location = RX_CLS_LOC_ANY;
-  } else {
-    // The first free place: low numbers win over broader rules behind them.
-    while (std::find(table->used.begin(), table->used.end(), insert.fs.location) != table->used.end()) {
-      ++insert.fs.location;
-    }
-    if (table->size != 0 && insert.fs.location >= table->size) {
-      return ErrnoStatus(ENOSPC, absl::StrCat(what, " of ", interface.name, ": all ", table->size,
-                                              " rules of the NIC are in use (\"ethtool -n ", interface.name,
-                                              "\" lists them)"));
-    }
-  }
-  absl::Status status = EthtoolIoctl(interface, &insert, what);
+  ethtool_rxnfc insert = Insertion(rule);
+  insert.fs.location = *id;
+  absl::Status status = EthtoolIoctl(interface, &insert, steering);
   if (ErrnoOf(status) == EOPNOTSUPP) {
-    return ErrnoStatus(EOPNOTSUPP, absl::StrCat(what, " of ", interface.name, " is refused: if \"ethtool -k ",
-                                                interface.name, "\" shows ntuple-filters off, \"ethtool -K ",
-                                                interface.name, " ntuple on\" switches them on"));
+    return ErrnoStatus(EOPNOTSUPP, absl::StrCat(what, " is refused: if \"ethtool -k ", interface.name,
+                                                "\" shows ntuple-filters off, \"ethtool -K ", interface.name,
+                                                " ntuple on\" switches them on"));
   }
   if (!status.ok()) return status;
   return insert.fs.location;
@@ -158,7 +212,7 @@ absl::StatusOr<std::vector<Rule>> ListRules(const Interface& interface) {
     absl::Status status = EthtoolIoctl(interface, &get, absl::StrCat("reading rule ", id));
     if (ErrnoOf(status) == ENOENT) continue;  // removed since it was listed
     if (!status.ok()) return status;
-    rules.push_back(ToRule(get));
+    rules.push_back(ParseRule(get));
   }
   return rules;
 }

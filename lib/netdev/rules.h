@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ntuple rules: which receive queue the NIC puts a flow into. By ioctl, netlink
+// Flow ("ntuple") rules: which receive queue the NIC puts a flow into. By ioctl, netlink
 // has nothing for them.
 #ifndef ZCRX_LIB_NETDEV_RULES_H_
 #define ZCRX_LIB_NETDEV_RULES_H_
@@ -11,30 +11,32 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/netdev/interface.h"
+#include "zcrx/netdev.h"
+
+struct ethtool_rxnfc;
 
 namespace zcrx::inline v0::netdev {
 
-enum class IpFamily { kIpv4, kIpv6 };
-
-struct Rule {
-  uint32_t id = 0;                      // its place in the NIC's table; lower ones win
-  std::optional<IpFamily> tcp;          // absent: not a TCP rule, and the next two say nothing
-  uint16_t local_port = 0;              // 0: any, or part of a range
-  bool narrower = false;                // it matches on something besides the local port
-  std::optional<uint32_t> rx_queue;     // absent: drops, or goes to a virtual function
-  std::optional<uint32_t> rss_context;  // then `rx_queue` is added to what its table says
-};
-
-// Sends TCP to `local_port` of any local address into `rx_queue`; returns the
-// rule's id. Needs CAP_NET_ADMIN.
-absl::StatusOr<uint32_t> AddTcpPortRule(const Interface& interface, IpFamily family, uint16_t local_port,
-                                        uint32_t rx_queue);
-
-absl::Status RemoveRule(const Interface& interface, uint32_t id);
+// What the ioctl ETHTOOL_GRXCLSRULE says.
+Rule ParseRule(const ethtool_rxnfc& reply);
 
 // Empty if the driver knows no rules.
 absl::StatusOr<std::vector<Rule>> ListRules(const Interface& interface);
+
+// A rule that sends TCP to a port of any local address into a queue.
+struct TcpRule {
+  IpFamily family = IpFamily::kIpv4;
+  uint16_t local_port = 0;  // from 1
+  uint32_t rx_queue = 0;    // of a context: is added to what its table says
+  std::optional<uint32_t> rss_context = std::nullopt;
+  std::optional<uint32_t> id = std::nullopt;  // absent: the driver's choice, or the first free one
+};
+
+// Returns the rule's id. EEXIST if there is a rule with the wanted one, ENOSPC if
+// all are in use. Needs CAP_NET_ADMIN.
+absl::StatusOr<uint32_t> AddTcpRule(const Interface& interface, const TcpRule& rule);
+
+absl::Status RemoveRule(const Interface& interface, uint32_t id);
 
 }  // namespace zcrx::inline v0::netdev
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/netdev/channels.h"
 #include "lib/netdev/ethtool.h"
 #include "lib/netdev/interface.h"
 #include "lib/netdev/rings.h"
@@ -70,8 +71,10 @@ std::string WithThreshold() {
   if (!AskKernel().split_threshold) return "there is none";
   WaitUntilQueueIsFree();
   const auto set = [](uint32_t bytes) {
-    return netdev::EthtoolSet(NicInterface(), ETHTOOL_MSG_RINGS_SET, ETHTOOL_A_RINGS_HEADER,
-                              {{uapi::kEthtoolAttrRingsHdsThresh, bytes}}, "setting the split threshold");
+    return netdev::EthtoolSet(
+        NicInterface(), ETHTOOL_MSG_RINGS_SET, ETHTOOL_A_RINGS_HEADER,
+        [bytes](netdev::Request& request) { request.Put(uapi::kEthtoolAttrRingsHdsThresh, bytes); },
+        "setting the split threshold");
   };
   EXPECT_TRUE(set(256).ok());
   const std::string outcome = Nic([](Registration&) {})();
@@ -209,10 +212,7 @@ std::string ImportedElsewhere() {
   return DataArrivesSplit(importer, registration);
 }
 
-std::string FewerChannels() {
-  return NameOf(netdev::EthtoolSet(NicInterface(), ETHTOOL_MSG_CHANNELS_SET, ETHTOOL_A_CHANNELS_HEADER,
-                                   {{ETHTOOL_A_CHANNELS_COMBINED_COUNT, 1}}, "setting channels"));
-}
+std::string FewerChannels() { return NameOf(netdev::SetChannels(NicInterface(), {.combined = 1})); }
 
 // --- Memory ---------------------------------------------------------------------------------
 

@@ -2,24 +2,23 @@
 #include "tests/guest/receiver.h"
 
 #include <arpa/inet.h>
-#include <linux/netlink.h>
 #include <netinet/in.h>
-#include <netlink/attr.h>
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "lib/netdev/interface.h"
-#include "lib/netdev/netlink.h"
+#include "lib/netdev/page_pools.h"
 #include "lib/netdev/queues.h"
-#include "lib/uapi/netlink.h"
 
 namespace zcrx {
 namespace {
@@ -35,47 +34,6 @@ constexpr uint64_t kFirstStream = 1000;
 
 milliseconds Since(steady_clock::time_point start) {
   return std::chrono::duration_cast<milliseconds>(steady_clock::now() - start);
-}
-
-constexpr uint8_t kNetdevCmdPagePoolGet = 5;
-constexpr int kAttrPagePoolId = 1;
-constexpr int kAttrPagePoolInflight = 4;
-constexpr int kAttrPagePoolIoUring = 8;
-constexpr int kAttrPagePoolMax = 8;
-
-// The kernel sends integers of 4 or of 8 bytes, as they need.
-uint64_t Integer(const nlattr* attribute) {
-  return nla_len(attribute) == 8 ? nla_get_u64(attribute) : nla_get_u32(attribute);
-}
-
-std::vector<PagePool> AskForProviderPools() {
-  std::vector<PagePool> pools;
-  auto socket = netdev::NetlinkSocket::Open(NETLINK_GENERIC);
-  if (!socket.ok()) {
-    ADD_FAILURE() << socket.status();
-    return pools;
-  }
-  const auto family = socket->FindFamily(uapi::kNetdevFamily);
-  const auto replies =
-      socket->Exchange(netdev::Request::Generic(family.value().value(), uapi::kNetdevFamilyVersion,
-                                                kNetdevCmdPagePoolGet, NLM_F_REQUEST | NLM_F_DUMP),
-                       "page pools");
-  if (!replies.ok()) {
-    ADD_FAILURE() << replies.status();
-    return pools;
-  }
-  for (const netdev::Payload& reply : *replies) {
-    // Behind the generic netlink header of 4 bytes.
-    std::vector<std::byte> attributes(reply.begin() + 4, reply.end());
-    nlattr* table[kAttrPagePoolMax + 1] = {};
-    nla_parse(table, kAttrPagePoolMax, reinterpret_cast<nlattr*>(attributes.data()),
-              static_cast<int>(attributes.size()), nullptr);
-    if (table[kAttrPagePoolIoUring] == nullptr) continue;
-    pools.push_back(
-        {.id = static_cast<uint32_t>(Integer(table[kAttrPagePoolId])),
-         .inflight = table[kAttrPagePoolInflight] != nullptr ? Integer(table[kAttrPagePoolInflight]) : 0});
-  }
-  return pools;
 }
 
 }  // namespace
@@ -118,10 +76,15 @@ bool QueueIsBound() {
   return bound;
 }
 
-std::vector<PagePool> ProviderPools() {
-  std::vector<PagePool> pools;
-  InNamespace("a", [&] { pools = AskForProviderPools(); });
-  return pools;
+std::vector<netdev::PagePool> ProviderPools() {
+  std::vector<netdev::PagePool> provided;
+  InNamespace("a", [&] {
+    const auto pools = netdev::GetAllPagePools();
+    ASSERT_TRUE(pools.ok()) << pools.status();
+    std::copy_if(pools->begin(), pools->end(), std::back_inserter(provided),
+                 [](const netdev::PagePool& pool) { return pool.io_uring; });
+  });
+  return provided;
 }
 
 // /proc/meminfo has no line for them; /proc/vmstat counts both ways, per CPU, until told to add it up.

@@ -32,11 +32,7 @@ std::chrono::milliseconds WaitFor(const std::string& what, const std::function<b
 bool QueueIsBound();
 
 // The page pools in namespace `a` that get their memory from an io_uring.
-struct PagePool {
-  uint32_t id;
-  uint64_t inflight;  // buffers that are in use
-};
-std::vector<PagePool> ProviderPools();
+std::vector<netdev::PagePool> ProviderPools();
 
 // Pages of user memory that the kernel holds for devices and io_uring: a region among them.
 int64_t PinnedPages();

@@ -23,9 +23,9 @@ class LifetimeRestartTest : public testing::Test {
   }
 };
 
-uint32_t NewestPool() {
-  uint32_t newest = 0;
-  for (const PagePool& pool : ProviderPools()) newest = std::max(newest, pool.id);
+uint64_t NewestPool() {
+  uint64_t newest = 0;
+  for (const netdev::PagePool& pool : ProviderPools()) newest = std::max(newest, pool.id);
   return newest;
 }
 
@@ -37,7 +37,7 @@ void RestartUnderTraffic(uint64_t rounds, const std::atomic<uint64_t>& received)
       SCOPED_TRACE("round " + std::to_string(round) + ", kind " + std::to_string(kind));
       const uint64_t before = received;
       WaitFor("traffic", [&] { return received > before + (256 << 10); });
-      const uint32_t pool = NewestPool();
+      const uint64_t pool = NewestPool();
       if (kind < 4) {
         WriteKnob("queue_reset", std::to_string(kZeroCopyQueue) + " " + std::to_string(kind));
       } else {

@@ -156,16 +156,16 @@ void ExpectMemoryStays(Holder& holder, State state) {
 }
 
 // The page pool of the queue: those of earlier rounds may be there as well.
-uint32_t NewestPool() {
-  uint32_t newest = 0;
-  for (const PagePool& pool : ProviderPools()) newest = std::max(newest, pool.id);
+uint64_t NewestPool() {
+  uint64_t newest = 0;
+  for (const netdev::PagePool& pool : ProviderPools()) newest = std::max(newest, pool.id);
   return newest;
 }
 
 // The buffers of a page pool that are in use.
-uint64_t InFlight(uint32_t id) {
-  for (const PagePool& pool : ProviderPools()) {
-    if (pool.id == id) return pool.inflight;
+uint64_t InFlight(uint64_t id) {
+  for (const netdev::PagePool& pool : ProviderPools()) {
+    if (pool.id == id) return pool.inflight.value_or(0);
   }
   return 0;
 }
@@ -268,7 +268,7 @@ void LifetimeTeardownTest::Round() {
   if (HasFailure()) return;
   EXPECT_TRUE(QueueIsBound());
   EXPECT_GT(PinnedPages(), pinned_before_);
-  const uint32_t pool = NewestPool();
+  const uint64_t pool = NewestPool();
   EXPECT_GT(pool, 0u);
   Act(holder, pool);
   if (end_ >= End::kDownUp) ExpectGoesOn(holder);
