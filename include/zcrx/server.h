@@ -55,9 +55,12 @@ struct ServerOptions {
   uint32_t threads = 0;
   // Of each thread. Of interface_queue, `rx_queue` is replaced by that of the thread.
   RuntimeOptions runtime = {};
-  // CPU of each thread (queue by queue), best that of its queue's interrupt (/proc/irq/N/smp_affinity_list).
-  // Empty: any.
+  // CPU of each thread (queue by queue). Empty: any, or see below.
   std::vector<uint32_t> cpus = {};
+  // If there are no `cpus`: each thread runs where its queue's interrupt goes, so that what the kernel has
+  // just touched is in the cache. Where the kernel does not tell (before 6.8, virtual interfaces) it runs
+  // anywhere. irqbalance may move interrupts later; threads do not follow.
+  bool run_where_interrupts_go = false;
   // Whether the kernel chooses the thread by the queue that a connection's first packet arrives on
   // (SO_ATTACH_REUSEPORT_CBPF). Else it does so by a hash, and only the NIC's rules can tell where data goes.
   bool steer = true;

@@ -8,6 +8,21 @@
 #include "lib/uapi/netlink.h"
 
 namespace zcrx::inline v0::netdev {
+namespace {
+
+uint8_t ToEthtool(HeaderSplit split) {
+  switch (split) {
+    case HeaderSplit::kUnknown:
+      return ETHTOOL_TCP_DATA_SPLIT_UNKNOWN;
+    case HeaderSplit::kDisabled:
+      return ETHTOOL_TCP_DATA_SPLIT_DISABLED;
+    case HeaderSplit::kEnabled:
+      break;
+  }
+  return ETHTOOL_TCP_DATA_SPLIT_ENABLED;
+}
+
+}  // namespace
 
 absl::StatusOr<RingSettings> GetRings(const Interface& interface) {
   auto reply = EthtoolGet(interface, ETHTOOL_MSG_RINGS_GET, ETHTOOL_A_RINGS_HEADER, "rings");
@@ -16,20 +31,24 @@ absl::StatusOr<RingSettings> GetRings(const Interface& interface) {
   return ParseRings(**reply);
 }
 
-absl::Status SetHeaderSplit(const Interface& interface, bool on) {
-  const auto rings = GetRings(interface);
-  if (!rings.ok()) return rings.status();
+absl::Status SetRings(const Interface& interface, std::optional<HeaderSplit> split,
+                      std::optional<uint32_t> threshold) {
   return EthtoolSet(
       interface, ETHTOOL_MSG_RINGS_SET, ETHTOOL_A_RINGS_HEADER,
       [&](Request& request) {
-        const uint8_t split = on ? ETHTOOL_TCP_DATA_SPLIT_ENABLED : ETHTOOL_TCP_DATA_SPLIT_DISABLED;
-        request.Put(ETHTOOL_A_RINGS_TCP_DATA_SPLIT, split);
-        // Kernels before 6.14 would refuse the whole request for an attribute they do not know.
-        if (on && rings->header_split_threshold.has_value()) {
-          request.Put(uapi::kEthtoolAttrRingsHdsThresh, uint32_t{0});
-        }
+        if (split.has_value()) request.Put(ETHTOOL_A_RINGS_TCP_DATA_SPLIT, ToEthtool(*split));
+        if (threshold.has_value()) request.Put(uapi::kEthtoolAttrRingsHdsThresh, *threshold);
       },
-      on ? "switching on header split" : "switching off header split");
+      "setting header split");
+}
+
+absl::Status SetHeaderSplit(const Interface& interface, bool on) {
+  const auto rings = GetRings(interface);
+  if (!rings.ok()) return rings.status();
+  // Kernels before 6.14 would refuse the whole request for an attribute they do not know.
+  const bool threshold = on && rings->header_split_threshold.has_value();
+  return SetRings(interface, on ? HeaderSplit::kEnabled : HeaderSplit::kDisabled,
+                  threshold ? std::optional<uint32_t>(0) : std::nullopt);
 }
 
 }  // namespace zcrx::inline v0::netdev

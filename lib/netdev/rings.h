@@ -12,6 +12,10 @@ namespace zcrx::inline v0::netdev {
 
 absl::StatusOr<RingSettings> GetRings(const Interface& interface);
 
+// Sets what is given. kUnknown leaves header split to the driver. Needs CAP_NET_ADMIN.
+absl::Status SetRings(const Interface& interface, std::optional<HeaderSplit> split,
+                      std::optional<uint32_t> threshold);
+
 // Sets header split; on, it also sets the threshold to 0 where there is one.
 // Setting it matters even where it is reported as on already: the kernel lets
 // zero copy only onto interfaces where it was asked for.

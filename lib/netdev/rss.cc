@@ -68,6 +68,12 @@ absl::Status SetRssTable(const Interface& interface, const std::vector<uint32_t>
   return EthtoolIoctl(interface, indirection.get(), "setting the RSS table");
 }
 
+absl::Status ResetRssTable(const Interface& interface) {
+  ethtool_rxfh_indir request = {};
+  request.cmd = ETHTOOL_SRXFHINDIR;
+  return EthtoolIoctl(interface, &request, "resetting the RSS table");
+}
+
 absl::Status SpreadRss(const Interface& interface, uint32_t queues) {
   if (queues == 0 || queues > interface.rx_queues) {
     return ErrnoStatus(EINVAL, absl::StrCat("cannot spread over ", queues, " queues: ", interface.name,

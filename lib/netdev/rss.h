@@ -24,6 +24,9 @@ absl::StatusOr<std::vector<RssContext>> GetRss(const Interface& interface);
 // entries that the NIC's table has.
 absl::Status SetRssTable(const Interface& interface, const std::vector<uint32_t>& table);
 
+// Lets the default context spread over all queues, as nobody had ever set it.
+absl::Status ResetRssTable(const Interface& interface);
+
 // Spreads over the queues 0 to `queues` - 1, so that the ones behind get nothing
 // but what rules send there.
 absl::Status SpreadRss(const Interface& interface, uint32_t queues);

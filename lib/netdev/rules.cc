@@ -97,19 +97,34 @@ void TakeMatch(const Spec& match, Spec& mask, Rule& rule) {
   }
 }
 
-ethtool_rxnfc Insertion(const TcpRule& rule) {
+// False if it is no address of the family.
+template <typename Words>
+bool PutAddress(int family, const std::string& text, Words& address, Words& mask) {
+  if (text.empty()) return true;
+  memset(&mask, 0xff, sizeof(mask));
+  return inet_pton(family, text.c_str(), &address) == 1;
+}
+
+// Absent if the address is not one of the family.
+std::optional<ethtool_rxnfc> Insertion(const TcpRule& rule) {
   ethtool_rxnfc insert = {};
   insert.cmd = ETHTOOL_SRXCLSRLINS;
   insert.fs.ring_cookie = rule.rx_queue;
+  bool valid = false;
   if (rule.family == IpFamily::kIpv4) {
+    valid = PutAddress(AF_INET, rule.local_address, insert.fs.h_u.tcp_ip4_spec.ip4dst,
+                       insert.fs.m_u.tcp_ip4_spec.ip4dst);
     insert.fs.flow_type = TCP_V4_FLOW;
     insert.fs.h_u.tcp_ip4_spec.pdst = htons(rule.local_port);
     insert.fs.m_u.tcp_ip4_spec.pdst = 0xffff;
   } else {
+    valid = PutAddress(AF_INET6, rule.local_address, insert.fs.h_u.tcp_ip6_spec.ip6dst,
+                       insert.fs.m_u.tcp_ip6_spec.ip6dst);
     insert.fs.flow_type = TCP_V6_FLOW;
     insert.fs.h_u.tcp_ip6_spec.pdst = htons(rule.local_port);
     insert.fs.m_u.tcp_ip6_spec.pdst = 0xffff;
   }
+  if (!valid) return std::nullopt;
   if (rule.rss_context.has_value()) {
     insert.fs.flow_type |= FLOW_RSS;
     insert.rss_context = *rule.rss_context;
@@ -181,16 +196,20 @@ absl::StatusOr<uint32_t> AddTcpRule(const Interface& interface, const TcpRule& r
   const auto id = ChooseId(*table, rule.id, what, interface.name);
   if (!id.ok()) return id.status();
 
-  ethtool_rxnfc insert = Insertion(rule);
-  insert.fs.location = *id;
-  absl::Status status = EthtoolIoctl(interface, &insert, steering);
+  std::optional<ethtool_rxnfc> insert = Insertion(rule);
+  if (!insert.has_value()) {
+    return ErrnoStatus(EINVAL, absl::StrCat(what, ": \"", rule.local_address, "\" is no address of IPv",
+                                            rule.family == IpFamily::kIpv4 ? 4 : 6));
+  }
+  insert->fs.location = *id;
+  absl::Status status = EthtoolIoctl(interface, &*insert, steering);
   if (ErrnoOf(status) == EOPNOTSUPP) {
     return ErrnoStatus(EOPNOTSUPP, absl::StrCat(what, " is refused: if \"ethtool -k ", interface.name,
                                                 "\" shows ntuple-filters off, \"ethtool -K ", interface.name,
                                                 " ntuple on\" switches them on"));
   }
   if (!status.ok()) return status;
-  return insert.fs.location;
+  return insert->fs.location;
 }
 
 absl::Status RemoveRule(const Interface& interface, uint32_t id) {

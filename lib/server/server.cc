@@ -13,6 +13,7 @@
 #include "lib/net/listening_socket.h"
 #include "lib/server/steering.h"
 #include "lib/server/worker.h"
+#include "zcrx/netdev.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0 {
@@ -24,6 +25,16 @@ uint32_t UsableCpus() {
   // Fails only on machines with more CPUs than the set has.
   return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? static_cast<uint32_t>(CPU_COUNT(&cpus))
                                                         : uint32_t{CPU_SETSIZE};
+}
+
+// The CPUs that the queue's interrupt goes to; none if that is unknown.
+std::vector<uint32_t> CpusOf(const std::vector<netdev::RxQueue>& queues, uint32_t rx_queue) {
+  for (const netdev::RxQueue& queue : queues) {
+    if (queue.id != rx_queue || !queue.napi.has_value()) continue;
+    const netdev::Napi& napi = *queue.napi;
+    return napi.irq_effective_cpus.empty() ? napi.irq_cpus : napi.irq_effective_cpus;
+  }
+  return {};
 }
 
 absl::Status Check(const ServerOptions& options, size_t threads) {
@@ -96,18 +107,24 @@ absl::Status ServerState::Start(const ServerOptions& options) {
 }
 
 absl::Status ServerState::StartWorkers(const ServerOptions& options) {
-  std::optional<QueueShare> share;
+  std::vector<netdev::RxQueue> interrupts;
+  if (options.run_where_interrupts_go && !options.rx_queues.empty()) {
+    absl::StatusOr<netdev::NicState> nic = netdev::ReadNic(options.runtime.interface_queue->interface);
+    if (!nic.ok()) return nic.status();
+    interrupts = std::move(nic->rx_queues);
+  }
+  std::vector<QueueShare> shares;
+  for (size_t i = 0; i < options.rx_queues.size(); ++i) shares.emplace_back(options.threads_per_queue);
   for (size_t i = 0; i < group_->size(); ++i) {
-    WorkerOptions worker = {.runtime = options.runtime, .cpu = {}, .no_delay = options.listener.no_delay};
+    WorkerOptions worker = {.runtime = options.runtime, .cpus = {}, .no_delay = options.listener.no_delay};
     if (!options.rx_queues.empty()) {
+      const size_t place = i / options.threads_per_queue;
       InterfaceQueueOptions& queue = *worker.runtime.interface_queue;
-      queue.rx_queue = options.rx_queues[i / options.threads_per_queue];
-      if (options.threads_per_queue > 1) {
-        if (i % options.threads_per_queue == 0) share.emplace(options.threads_per_queue);
-        queue.share = share;
-      }
+      queue.rx_queue = options.rx_queues[place];
+      if (options.threads_per_queue > 1) queue.share = shares[place];
+      worker.cpus = CpusOf(interrupts, queue.rx_queue);
     }
-    if (!options.cpus.empty()) worker.cpu = options.cpus[i];
+    if (!options.cpus.empty()) worker.cpus = {options.cpus[i]};
     workers_.push_back(std::make_unique<Worker>(group_, i, worker, handler_));
   }
   absl::Status first;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "lib/runtime/runtime_core.h"
 #include "zcrx/status.h"
 #include "zcrx/timer.h"
@@ -21,13 +22,16 @@ constexpr auto kAcceptPause = std::chrono::milliseconds(10);
 // The kernel may have a connection ready that the ring has not told of.
 constexpr auto kLastAccept = std::chrono::milliseconds(1);
 
-absl::Status PinTo(uint32_t cpu) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  if (cpu < CPU_SETSIZE) CPU_SET(cpu, &cpus);
-  // EINVAL: there is no such CPU, or the process may not use it.
-  if (sched_setaffinity(0, sizeof(cpus), &cpus) != 0)
-    return ErrnoStatus(errno, absl::StrCat("ServerOptions::cpus: running on CPU ", cpu));
+absl::Status PinTo(const std::vector<uint32_t>& cpus) {
+  if (cpus.empty()) return absl::OkStatus();
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const uint32_t cpu : cpus) {
+    if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
+  }
+  // EINVAL: there are no such CPUs, or the process may not use them.
+  if (sched_setaffinity(0, sizeof(set), &set) != 0)
+    return ErrnoStatus(errno, absl::StrCat("ServerOptions::cpus: running on CPU ", absl::StrJoin(cpus, ",")));
   return absl::OkStatus();
 }
 
@@ -77,7 +81,7 @@ ServerThreadStats Worker::stats() {
 // --- The worker's thread -----------------------------------------------------------
 
 void Worker::Main(const WorkerOptions& options) {
-  if (options.cpu.has_value()) result_ = PinTo(*options.cpu);
+  result_ = PinTo(options.cpus);
   absl::StatusOr<Runtime> runtime =
       result_.ok() ? Runtime::Create(options.runtime) : absl::StatusOr<Runtime>(result_);
   result_ = runtime.status();

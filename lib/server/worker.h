@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "lib/runtime/runtime_group.h"
@@ -25,7 +26,7 @@ namespace zcrx::inline v0::internal {
 
 struct WorkerOptions {
   RuntimeOptions runtime;
-  std::optional<uint32_t> cpu;
+  std::vector<uint32_t> cpus;  // where to run; empty: anywhere
   bool no_delay = true;
 };
 
