@@ -158,7 +158,7 @@ struct PagePoolStats {
 // stays, detached, until the last of its pieces has come back.
 struct PagePool {
   uint64_t id = 0;
-  std::optional<uint32_t> napi_id;              // of the queue; absent if detached
+  std::optional<uint32_t> napi_id;              // of the queue, where it is known
   std::optional<uint64_t> inflight;             // pieces that are out
   std::optional<uint64_t> inflight_bytes;       // the same in bytes
   std::optional<uint64_t> detached_at_seconds;  // since boot (CLOCK_BOOTTIME)
