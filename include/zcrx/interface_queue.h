@@ -82,6 +82,9 @@ class QueueShare {
 };
 
 struct InterfaceQueueOptions {
+  // The number of a queue that the process has inherited (zcrx/inherit.h), from 0. Then nothing else of these
+  // options counts, nor do RuntimeOptions' sizes of the rings: whoever registered it has chosen.
+  std::optional<uint32_t> inherited = std::nullopt;
   // Name of the interface, in the network namespace of the calling thread.
   std::string interface = "";
   // Index of the rx queue.

@@ -3,6 +3,8 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -25,6 +27,8 @@
 
 namespace zcrx::inline v0::internal {
 namespace {
+
+constexpr size_t kHugePageBytes = size_t{2} << 20;
 
 // The size of a ring for which `wanted` entries, the option `name`, are asked; 0: one per piece.
 absl::StatusOr<uint32_t> RoundEntries(const char* name, uint32_t wanted, uint32_t most,
@@ -86,6 +90,17 @@ BufferLedger::LateReturn LateReturnTo(const std::shared_ptr<QueueMemory>& memory
   return [memory](uint64_t token) { memory->refill.GiveBackLate(token); };
 }
 
+// Empty if the file is not that long: to touch what is not there would end the process.
+Mapping MapWhole(int fd, size_t bytes, const MappingOptions& options) {
+  struct stat file = {};
+  if (fstat(fd, &file) != 0) return {};
+  if (static_cast<uint64_t>(file.st_size) < bytes || bytes == 0) {
+    errno = EINVAL;
+    return {};
+  }
+  return Mapping::MapShared(fd, bytes, options);
+}
+
 std::string NameOf(const InterfaceQueueOptions& options) {
   return absl::StrCat("rx queue ", options.rx_queue, " of ", options.interface);
 }
@@ -126,8 +141,62 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Register(Ring& r
         "which only kernel-patches/linux-6.12 has; fix: InterfaceQueueOptions::completion = "
         "CompletionRing::kAuto");
   }
-  return options.share.has_value() ? RegisterShared(ring, options, features, std::move(waker))
-                                   : RegisterNew(ring, options, features, std::move(waker));
+  return options.share.has_value()
+             ? RegisterShared(ring, options, features, std::move(waker))
+             : RegisterNew(ring, options, features, std::move(waker), /*shareable=*/false);
+}
+
+absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Prepare(Ring& ring,
+                                                                        const InterfaceQueueOptions& options,
+                                                                        const KernelFeatures& features,
+                                                                        std::shared_ptr<Waker> waker) {
+  if (options.share.has_value())
+    return absl::InvalidArgumentError(
+        "a queue for another process cannot be shared; fix: no InterfaceQueueOptions::share");
+  return RegisterNew(ring, options, features, std::move(waker), /*shareable=*/true);
+}
+
+absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Adopt(Ring& ring, const TakenQueue& taken,
+                                                                      const KernelFeatures& features,
+                                                                      std::shared_ptr<Waker> waker) {
+  const QueueDescription& description = taken.description;
+  Mapping rings = MapWhole(taken.fds.rings, description.rings_bytes, {});
+  Mapping region = MapWhole(taken.fds.region, description.region_bytes, {.alignment = kHugePageBytes});
+  const int error = errno;
+  for (const int fd : {taken.fds.description, taken.fds.rings, taken.fds.region}) close(fd);
+  if (rings.empty() || region.empty()) return ErrnoStatus(error, "mapping the memory of an inherited queue");
+  std::unique_ptr<InterfaceQueue> queue(
+      new InterfaceQueue(ring,
+                         std::make_shared<QueueMemory>(PoolRegion(std::move(region), description.piece_bytes),
+                                                       std::move(rings), description.stats_offset),
+                         std::move(waker), features));
+  queue->registration_ = description.registration;
+  queue->rbuf_registration_ = description.rbuf;
+  queue->memory_->area_token = description.area_token;
+  if (description.stats_offset + sizeof(uapi::Stats) > description.rings_bytes ||
+      description.piece_bytes == 0 || !queue->FindRings()) {
+    return absl::DataLossError("the description of an inherited queue makes no sense");
+  }
+  queue->id_ = description.registration.zcrx_id;
+  // Not there if the server is in another network namespace. Then nothing is known of where packets arrive.
+  const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(description.interface.data());
+  if (interface.ok()) queue->Locate(*interface, description.rx_queue);
+  return queue;
+}
+
+QueueDescription InterfaceQueue::Describe() const {
+  QueueDescription description;
+  description.ring = ring_.params();
+  description.registration = registration_;
+  description.rbuf = rbuf_registration_;
+  description.area_token = memory_->area_token;
+  description.rings_bytes = memory_->rings.bytes();
+  description.stats_offset = memory_->stats_offset;
+  description.region_bytes = ledger_->region().bytes();
+  description.piece_bytes = ledger_->region().piece_bytes();
+  description.rx_queue = rx_queue_;
+  interface_.name.copy(description.interface.data(), description.interface.size() - 1);
+  return description;
 }
 
 absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterShared(
@@ -147,7 +216,7 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterShared(
   }
   std::unique_ptr<InterfaceQueue> queue;
   if (share.memory() == nullptr) {
-    auto registered = RegisterNew(ring, options, features, std::move(waker));
+    auto registered = RegisterNew(ring, options, features, std::move(waker), /*shareable=*/false);
     if (!registered.ok()) return registered.status();
     queue = *std::move(registered);
     const absl::StatusOr<int> fd = queue->Export();
@@ -171,11 +240,11 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterShared(
 
 absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterNew(
     Ring& ring, const InterfaceQueueOptions& options, const KernelFeatures& features,
-    std::shared_ptr<Waker> waker) {
+    std::shared_ptr<Waker> waker, bool shareable) {
   const bool rbuf_ring = UsesRbufRing(options, features);
   const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
   if (!interface.ok()) return interface.status();
-  absl::StatusOr<PoolRegion> region = PoolRegion::Map(options.pool, interface->numa_node);
+  absl::StatusOr<PoolRegion> region = PoolRegion::Map(options.pool, interface->numa_node, shareable);
   if (!region.ok()) return region.status();
   const absl::StatusOr<RingEntries> entries = FindEntries(options, *region, rbuf_ring);
   if (!entries.ok()) return entries.status();
@@ -272,14 +341,18 @@ int InterfaceQueue::TryRegister(uint32_t interface_index, uint32_t rx_queue, con
   const int result = ring_.Register(uapi::kRegisterZcrxIfq, &request, 1);
   if (result < 0) return -result;
 
+  registration_ = request;
+  rbuf_registration_ = rbuf;
   // Not the contract we know; writing there would corrupt memory.
-  if (!FindRings(request, rbuf)) return EPROTO;
+  if (!FindRings()) return EPROTO;
   id_ = request.zcrx_id;
   memory_->area_token = area.rq_area_token;
   return 0;
 }
 
-bool InterfaceQueue::FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf) {
+bool InterfaceQueue::FindRings() {
+  const uapi::IfqReg& request = registration_;
+  const uapi::RbufCqReg& rbuf = rbuf_registration_;
   std::byte* base = memory_->rings.base();
   const uapi::Offsets& offsets = request.offsets;
   const size_t end = offsets.rqes + request.rq_entries * sizeof(uapi::Rqe);

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/ifq/buffer_ledger.h"
+#include "lib/ifq/handover.h"
 #include "lib/ifq/queue_share.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/rbuf_ring.h"
@@ -41,7 +42,22 @@ class InterfaceQueue {
                                                                   const InterfaceQueueOptions& options,
                                                                   const KernelFeatures& features,
                                                                   std::shared_ptr<Waker> waker);
+  // The same for another process, by memory that it can map; `ring` was created disabled.
+  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Prepare(Ring& ring,
+                                                                 const InterfaceQueueOptions& options,
+                                                                 const KernelFeatures& features,
+                                                                 std::shared_ptr<Waker> waker);
+  // What that process makes of it, whose `ring` is the one of `taken`. Closes its descriptors, but for the
+  // ring's.
+  static absl::StatusOr<std::unique_ptr<InterfaceQueue>> Adopt(Ring& ring, const TakenQueue& taken,
+                                                               const KernelFeatures& features,
+                                                               std::shared_ptr<Waker> waker);
   ~InterfaceQueue();
+
+  // For Prepare(): what the other process must know, and by which descriptors it maps the memory.
+  QueueDescription Describe() const;
+  int rings_fd() const { return memory_->rings.memory_fd(); }
+  int region_fd() const { return ledger_->region().memory_fd(); }
 
   // What RECV_ZC names the queue by.
   uint32_t id() const { return id_; }
@@ -84,7 +100,8 @@ class InterfaceQueue {
   static absl::StatusOr<std::unique_ptr<InterfaceQueue>> RegisterNew(Ring& ring,
                                                                      const InterfaceQueueOptions& options,
                                                                      const KernelFeatures& features,
-                                                                     std::shared_ptr<Waker> waker);
+                                                                     std::shared_ptr<Waker> waker,
+                                                                     bool shareable);
   static absl::StatusOr<std::unique_ptr<InterfaceQueue>> RegisterShared(Ring& ring,
                                                                         const InterfaceQueueOptions& options,
                                                                         const KernelFeatures& features,
@@ -93,7 +110,7 @@ class InterfaceQueue {
   // One try. Returns 0 or the errno.
   int TryRegister(uint32_t interface_index, uint32_t rx_queue, const RingEntries& entries);
   // Where the kernel put the rings. False if it cannot be there.
-  bool FindRings(const uapi::IfqReg& request, const uapi::RbufCqReg& rbuf);
+  bool FindRings();
   // The descriptor by which other rings import the queue; it is the caller's.
   absl::StatusOr<int> Export() const;
   absl::Status Import(int fd);
@@ -110,6 +127,8 @@ class InterfaceQueue {
   const std::shared_ptr<QueueMemory> memory_;
   BufferLedger::Handle ledger_;
   std::shared_ptr<QueueShareState> share_;  // null: the queue is this ring's alone
+  uapi::IfqReg registration_ = {};          // as the kernel has filled it in
+  uapi::RbufCqReg rbuf_registration_ = {};
   std::optional<RbufRing> rbuf_;
   netdev::Interface interface_;
   uint32_t rx_queue_ = 0;

@@ -61,14 +61,16 @@ absl::Status BindToNode(void* memory, size_t bytes, int node) {
 
 }  // namespace
 
-absl::StatusOr<PoolRegion> PoolRegion::Map(const PoolOptions& options, std::optional<int> nic_node) {
+absl::StatusOr<PoolRegion> PoolRegion::Map(const PoolOptions& options, std::optional<int> nic_node,
+                                           bool shareable) {
   if (absl::Status checked = CheckSizes(options); !checked.ok()) return checked;
 
   const bool huge = options.pages == PoolPages::kHuge;
   const size_t page = options.pages == PoolPages::kNormal ? PageBytes() : kHugePageBytes;
   const size_t bytes = RoundUp(RoundUp(options.bytes, options.buffer_bytes), page);
-  const size_t alignment = options.pages == PoolPages::kTransparentHuge ? kHugePageBytes : 0;
-  Mapping memory = Mapping::Map(bytes, alignment, huge ? MAP_HUGETLB | (21 << MAP_HUGE_SHIFT) : 0);
+  const MappingOptions mapping = {
+      .alignment = options.pages == PoolPages::kTransparentHuge ? kHugePageBytes : 0, .huge_pages = huge};
+  Mapping memory = shareable ? Mapping::MapShareable(bytes, mapping) : Mapping::Map(bytes, mapping);
   if (memory.empty()) return MapError(errno, bytes, huge);
   // Advice only: a kernel without transparent huge pages answers EINVAL, and small pages do.
   if (options.pages == PoolPages::kTransparentHuge) madvise(memory.base(), bytes, MADV_HUGEPAGE);

@@ -27,8 +27,15 @@ size_t StatsOffset(const RingEntries& entries) {
 QueueMemory::QueueMemory(PoolRegion pool, const RingEntries& entries, bool shared)
     : region(std::move(pool)),
       stats_offset(StatsOffset(entries)),
-      rings(Mapping::Map(stats_offset + sizeof(uapi::Stats))),
+      rings(region.memory.memory_fd() < 0 ? Mapping::Map(stats_offset + sizeof(uapi::Stats))
+                                          : Mapping::MapShareable(stats_offset + sizeof(uapi::Stats))),
       refill(shared) {}
+
+QueueMemory::QueueMemory(PoolRegion pool, Mapping rings_of_other, size_t stats_offset_of_other)
+    : region(std::move(pool)),
+      stats_offset(stats_offset_of_other),
+      rings(std::move(rings_of_other)),
+      refill(/*shared=*/false) {}
 
 void QueueShareState::Offer(std::shared_ptr<QueueMemory> memory, std::string name, int fd) {
   memory_ = std::move(memory);

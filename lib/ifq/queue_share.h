@@ -25,8 +25,10 @@ struct RingEntries {
 
 // The memory of an interface queue, for as long as a ring or a buffer needs it.
 struct QueueMemory {
-  // `rings` is empty if there is not enough memory.
+  // `rings` is empty if there is not enough memory. If the region is shareable they are, too.
   QueueMemory(PoolRegion pool, const RingEntries& entries, bool shared);
+  // What another process has.
+  QueueMemory(PoolRegion pool, Mapping rings_of_other, size_t stats_offset_of_other);
 
   GuardedRegion region;
   const size_t stats_offset;

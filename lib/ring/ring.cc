@@ -13,45 +13,77 @@
 
 namespace zcrx::inline v0::internal {
 
+namespace {
+
+absl::Status SetupError(int error) {
+  switch (error) {
+    case EINVAL:
+      return ErrnoStatus(
+          EINVAL,
+          "io_uring_setup: the kernel is older than 6.1, or the queue sizes are off (completion_entries "
+          "must be at least submission_entries, and at most 65536)");
+    case ENOSYS:
+      return ErrnoStatus(
+          ENOSYS,
+          "io_uring_setup: the kernel has no io_uring (CONFIG_IO_URING), or a seccomp filter hides it");
+    case EPERM:
+      return ErrnoStatus(
+          EPERM, "io_uring_setup: forbidden by the sysctl kernel.io_uring_disabled or a seccomp filter");
+    case ENOMEM:
+      return ErrnoStatus(ENOMEM,
+                         "io_uring_setup: no memory for the rings, or RLIMIT_MEMLOCK is too low (ulimit -l)");
+    default:
+      return ErrnoStatus(error, "io_uring_setup");
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Ring>> Ring::Create(const RingOptions& options) {
-  io_uring_params params = {};
+  std::unique_ptr<Ring> ring(new Ring);
+  io_uring_params& params = ring->params_;
   // TASKRUN_FLAG: the kernel says in the ring when it has deferred work, see StartNotifying().
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                  IORING_SETUP_CQSIZE;
   if (options.wide_completions) params.flags |= IORING_SETUP_CQE32;
+  if (options.disabled) params.flags |= IORING_SETUP_R_DISABLED;
   params.cq_entries = options.completion_entries;
 
-  std::unique_ptr<Ring> ring(new Ring);
   const int error = io_uring_queue_init_params(options.submission_entries, &ring->ring_, &params);
   if (error < 0) {
     ring->ring_.ring_fd = -1;
-    switch (-error) {
-      case EINVAL:
-        return ErrnoStatus(
-            EINVAL,
-            "io_uring_setup: the kernel is older than 6.1, or the queue sizes are off (completion_entries "
-            "must be at least submission_entries, and at most 65536)");
-      case ENOSYS:
-        return ErrnoStatus(
-            ENOSYS,
-            "io_uring_setup: the kernel has no io_uring (CONFIG_IO_URING), or a seccomp filter hides it");
-      case EPERM:
-        return ErrnoStatus(
-            EPERM, "io_uring_setup: forbidden by the sysctl kernel.io_uring_disabled or a seccomp filter");
-      case ENOMEM:
-        return ErrnoStatus(
-            ENOMEM, "io_uring_setup: no memory for the rings, or RLIMIT_MEMLOCK is too low (ulimit -l)");
-      default:
-        return ErrnoStatus(-error, "io_uring_setup");
-    }
+    return SetupError(-error);
   }
-  ring->completions_ = CompletionQueue({.head = ring->ring_.cq.khead,
-                                        .tail = ring->ring_.cq.ktail,
-                                        .entries = ring->ring_.cq.cqes,
-                                        .size = params.cq_entries,
-                                        .wide = options.wide_completions});
-  if (absl::Status notifying = ring->OpenNotification(); !notifying.ok()) return notifying;
+  if (options.disabled) return ring;
+  if (absl::Status started = ring->Start(); !started.ok()) return started;
   return ring;
+}
+
+absl::StatusOr<std::unique_ptr<Ring>> Ring::Adopt(int fd, const io_uring_params& params) {
+  std::unique_ptr<Ring> ring(new Ring);
+  ring->params_ = params;
+  if (const int error = io_uring_queue_mmap(fd, &ring->params_, &ring->ring_); error < 0) {
+    ring->ring_.ring_fd = -1;
+    close(fd);
+    return ErrnoStatus(-error, "mapping an inherited io_uring");
+  }
+  // liburing 2.3 sets this for rings that it creates only, and without it waits by a request of its own.
+  ring->ring_.features = params.features;
+  // From now on it is this thread's. EBADFD: it was enabled before. (liburing 2.3 declares a function for
+  // this, and does not export it.)
+  if (const int error = ring->Register(IORING_REGISTER_ENABLE_RINGS, nullptr, 0); error < 0)
+    return ErrnoStatus(-error, "enabling an inherited io_uring");
+  if (absl::Status started = ring->Start(); !started.ok()) return started;
+  return ring;
+}
+
+absl::Status Ring::Start() {
+  completions_ = CompletionQueue({.head = ring_.cq.khead,
+                                  .tail = ring_.cq.ktail,
+                                  .entries = ring_.cq.cqes,
+                                  .size = params_.cq_entries,
+                                  .wide = (params_.flags & IORING_SETUP_CQE32) != 0});
+  return OpenNotification();
 }
 
 Ring::~Ring() {

@@ -29,12 +29,15 @@ struct RingOptions {
   uint32_t submission_entries;
   uint32_t completion_entries;
   bool wide_completions;  // CQE32, which zero-copy receive without an rbuf ring wants
+  bool disabled = false;  // for another process: takes registrations, and nothing else until Adopt()
 };
 
-// All calls on the thread that created it (SINGLE_ISSUER; the kernel answers -EEXIST to others).
+// All calls on the thread that created or adopted it (SINGLE_ISSUER; the kernel answers -EEXIST to others).
 class Ring {
  public:
   static absl::StatusOr<std::unique_ptr<Ring>> Create(const RingOptions& options);
+  // One that was created disabled, by its descriptor, which it takes over, and what params() was there.
+  static absl::StatusOr<std::unique_ptr<Ring>> Adopt(int fd, const io_uring_params& params);
   ~Ring();
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
@@ -58,6 +61,9 @@ class Ring {
 
   // io_uring_register(2). Returns 0 or more, or a negated errno.
   int Register(unsigned opcode, void* argument, unsigned count);
+
+  int fd() const { return ring_.ring_fd; }
+  const io_uring_params& params() const { return params_; }
 
   // Size of an entry of the completion queue.
   size_t completion_entry_bytes() const { return completions_.entry_bytes(); }
@@ -83,10 +89,12 @@ class Ring {
 
  private:
   Ring() = default;
+  absl::Status Start();
   absl::Status OpenNotification();
   void Notify();
 
   io_uring ring_ = {};
+  io_uring_params params_ = {};
   int notification_fd_ = -1;
   bool quiet_ = false;  // notifying, and has not told anything itself
   CompletionQueue completions_;

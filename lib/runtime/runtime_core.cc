@@ -35,18 +35,28 @@ absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOp
     return absl::UnimplementedError(
         absl::StrCat("zcrx needs the io_uring of Linux 6.1 or later: ", features.reason));
   }
+  std::optional<TakenQueue> inherited;
+  if (options.interface_queue.has_value() && options.interface_queue->inherited.has_value()) {
+    absl::StatusOr<TakenQueue> taken = TakeInheritedQueue(*options.interface_queue->inherited);
+    if (!taken.ok()) return taken.status();
+    inherited = *std::move(taken);
+  }
   const bool by_main_cq = options.mode != ReceiveMode::kCopy && options.interface_queue.has_value() &&
                           !InterfaceQueue::UsesRbufRing(*options.interface_queue, features);
-  absl::StatusOr<std::unique_ptr<Ring>> ring = Ring::Create({.submission_entries = options.submission_entries,
-                                                             .completion_entries = options.completion_entries,
-                                                             .wide_completions = by_main_cq});
+  absl::StatusOr<std::unique_ptr<Ring>> ring =
+      inherited.has_value() ? Ring::Adopt(inherited->fds.ring, inherited->description.ring)
+                            : Ring::Create({.submission_entries = options.submission_entries,
+                                            .completion_entries = options.completion_entries,
+                                            .wide_completions = by_main_cq});
   if (!ring.ok()) return ring.status();
   absl::StatusOr<std::shared_ptr<Waker>> waker = Waker::Create();
   if (!waker.ok()) return waker.status();
 
   std::unique_ptr<RuntimeCore> core(
       new RuntimeCore(std::move(features), *std::move(ring), *std::move(waker)));
-  if (absl::Status opened = core->OpenReceivePath(options); !opened.ok()) return opened;
+  absl::Status received =
+      inherited.has_value() ? core->AdoptReceivePath(*inherited) : core->OpenReceivePath(options);
+  if (!received.ok()) return received;
   if (absl::Status opened = core->OpenEventFd(); !opened.ok()) return opened;
   core->zero_copy_send_bytes_ = options.zero_copy_send_bytes;
   core->receive_path_->SetPressureOptions(options.pressure);
@@ -77,16 +87,8 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   } else {
     auto queue = InterfaceQueue::Register(*ring_, *options.interface_queue, features_, waker_);
     if (queue.ok()) {
-      const CompletionRing completion = (*queue)->completion();
-      receive_path_ = std::make_unique<ZeroCopyPath>(*ring_, *std::move(queue));
-      receive_path_info_ = {.kind = ReceivePathInfo::Kind::kZeroCopy,
-                            .completion = completion,
-                            .reason = absl::StrCat("registered rx queue ", options.interface_queue->rx_queue,
-                                                   " of ", options.interface_queue->interface,
-                                                   completion == CompletionRing::kRbufRing
-                                                       ? ", completions by its rbuf ring"
-                                                       : ", completions by the main queue")};
-      Log(LogSeverity::kInfo, "runtime.zero_copy", receive_path_info_.reason);
+      UseZeroCopy(*std::move(queue), absl::StrCat("registered rx queue ", options.interface_queue->rx_queue,
+                                                  " of ", options.interface_queue->interface));
       return absl::OkStatus();
     }
     zero_copy = queue.status();
@@ -102,6 +104,25 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   if (!copy.ok()) return copy.status();
   receive_path_ = *std::move(copy);
   return absl::OkStatus();
+}
+
+absl::Status RuntimeCore::AdoptReceivePath(const TakenQueue& inherited) {
+  auto queue = InterfaceQueue::Adopt(*ring_, inherited, features_, waker_);
+  if (!queue.ok()) return queue.status();
+  UseZeroCopy(*std::move(queue), absl::StrCat("inherited rx queue ", inherited.description.rx_queue, " of ",
+                                              inherited.description.interface.data()));
+  return absl::OkStatus();
+}
+
+void RuntimeCore::UseZeroCopy(std::unique_ptr<InterfaceQueue> queue, const std::string& how) {
+  const CompletionRing completion = queue->completion();
+  receive_path_ = std::make_unique<ZeroCopyPath>(*ring_, std::move(queue));
+  receive_path_info_ = {.kind = ReceivePathInfo::Kind::kZeroCopy,
+                        .completion = completion,
+                        .reason = absl::StrCat(how, completion == CompletionRing::kRbufRing
+                                                        ? ", completions by its rbuf ring"
+                                                        : ", completions by the main queue")};
+  Log(LogSeverity::kInfo, "runtime.zero_copy", receive_path_info_.reason);
 }
 
 // What the ring tells, and what the waker does: that comes to the ring as well, but when an eventfd makes

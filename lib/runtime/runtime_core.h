@@ -11,11 +11,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/ifq/handover.h"
+#include "lib/ifq/interface_queue.h"
 #include "lib/receive/receive_path.h"
 #include "lib/ring/fixed_buffers.h"
 #include "lib/ring/ring.h"
@@ -149,6 +152,8 @@ class RuntimeCore {
 
   RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, std::shared_ptr<Waker> waker);
   absl::Status OpenReceivePath(const RuntimeOptions& options);
+  absl::Status AdoptReceivePath(const TakenQueue& inherited);
+  void UseZeroCopy(std::unique_ptr<InterfaceQueue> queue, const std::string& how);
   absl::Status OpenEventFd();
 
   // Blocks only if nothing is ready, and, with `need_tasks`, if there are tasks.

@@ -290,7 +290,7 @@ bool ReserveHugePages() {
 }
 
 void UseHugePages(Registration& registration) {
-  registration.pool = internal::Mapping::Map(2 * kHugePage, kHugePage, MAP_HUGETLB);
+  registration.pool = internal::Mapping::Map(2 * kHugePage, {.huge_pages = true});
   EXPECT_FALSE(registration.pool.empty()) << "huge pages: " << strerror(errno);
   registration.area.addr = reinterpret_cast<uint64_t>(registration.pool.base());
   registration.area.len = registration.pool.bytes();
