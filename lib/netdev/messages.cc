@@ -11,7 +11,6 @@
 #include <cstring>
 #include <optional>
 #include <string_view>
-#include <utility>
 
 #include "lib/netdev/attributes.h"
 #include "lib/uapi/netlink.h"
@@ -218,9 +217,9 @@ absl::StatusOr<std::vector<RxQueue>> ParseRxQueues(const std::vector<Payload>& r
   for (const Payload& reply : replies) {
     const GenericMessage message(reply, "netdev queue");
     const uint32_t type = message.attributes().Required(message.attributes().U32(uapi::kNetdevAttrQueueType));
-    RxQueue queue = ReadRxQueue(message.attributes());
+    const RxQueue queue = ReadRxQueue(message.attributes());
     if (absl::Status status = message.status(); !status.ok()) return status;
-    if (type == uapi::kNetdevQueueTypeRx) queues.push_back(std::move(queue));
+    if (type == uapi::kNetdevQueueTypeRx) queues.push_back(queue);
   }
   SortById(queues);
   return queues;
@@ -264,10 +263,10 @@ absl::StatusOr<std::vector<PagePool>> ParsePagePools(const std::vector<Payload>&
   std::vector<PagePool> pools;
   for (const Payload& reply : replies) {
     const GenericMessage message(reply, "netdev page pool");
-    PagePool pool = ReadPagePool(message.attributes());
+    const PagePool pool = ReadPagePool(message.attributes());
     const auto index = message.attributes().U32(uapi::kNetdevAttrPagePoolIfindex);
     if (absl::Status status = message.status(); !status.ok()) return status;
-    if (!interface_index.has_value() || index == interface_index) pools.push_back(std::move(pool));
+    if (!interface_index.has_value() || index == interface_index) pools.push_back(pool);
   }
   SortById(pools);
   return pools;

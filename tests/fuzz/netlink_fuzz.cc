@@ -53,17 +53,19 @@ void ParseAsRule(std::span<const std::byte> bytes) {
   (void)ParseRule(reply);
 }
 
-}  // namespace
-}  // namespace zcrx::netdev
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace zcrx::netdev;
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(data, size));
+void Take(std::span<const std::byte> bytes) {
   Answer answer;
   AddToAnswer(bytes, kSequence, answer);
   Parse(answer.replies);
   Parse({Payload(bytes.begin(), bytes.end())});
   ParseAsRule(bytes);
-  (void)ParseCpuList(std::string_view(reinterpret_cast<const char*>(data), size));
+  (void)ParseCpuList(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+}  // namespace
+}  // namespace zcrx::netdev
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  zcrx::netdev::Take(std::as_bytes(std::span(data, size)));
   return 0;
 }

@@ -150,6 +150,30 @@ TEST_F(NetdevTest, FeaturesAreAsEthtoolSays) {
   EXPECT_EQ(features.rx_gro_hw->fixed, Contains(ethtool, "rx-gro-hw: off [fixed]\n")) << ethtool;
 }
 
+// On the peer's interface, which has no rules to lose.
+TEST_F(NetdevTest, NtupleFiltersGoOffAndOn) {
+  std::thread([] {
+    EnterNamespace("b");
+    const auto interfaces = netdev::ListInterfaces();
+    ASSERT_TRUE(interfaces.ok()) << interfaces.status();
+    const netdev::Interface& interface = interfaces->back();
+    for (const bool on : {false, true}) {
+      const absl::Status status = netdev::SetNtupleFilters(interface, on);
+      EXPECT_TRUE(status.ok()) << status;
+      const auto features = netdev::GetFeatures(interface);
+      ASSERT_TRUE(features.ok() && features->ntuple_filters.has_value());
+      EXPECT_EQ(features->ntuple_filters->on, on);
+      const auto added = netdev::AddTcpRule(interface, {.local_port = 6001, .rx_queue = 1});
+      EXPECT_EQ(added.ok(), on) << added.status();
+      if (added.ok()) {
+        EXPECT_TRUE(netdev::RemoveRule(interface, *added).ok());
+      } else {
+        EXPECT_TRUE(Contains(std::string(added.status().message()), "ntuple on")) << added.status();
+      }
+    }
+  }).join();
+}
+
 TEST_F(NetdevTest, Rss) {
   const std::vector<netdev::RssContext> before = Nic().rss;
   ASSERT_EQ(before.size(), 1u);
