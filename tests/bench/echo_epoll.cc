@@ -51,10 +51,9 @@ class Server {
 
   void Accept() const {
     int fd;
-    while ((fd = accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-      // The epoll set has it until it ends. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
+    // The epoll set has them until they end. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
+    while ((fd = accept4(listening_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
       Change(EPOLL_CTL_ADD, fd, EPOLLIN, new Connection{fd, {}});
-    }
     CheckCall(errno == EAGAIN || errno == ECONNABORTED, "accept");
   }
 
