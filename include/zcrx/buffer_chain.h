@@ -56,6 +56,9 @@ class BufferChain {
     return *this;
   }
 
+  // Makes room for so many buffers; of use before that many are added one by one.
+  void Reserve(size_t buffers) { buffers_.reserve(buffers); }
+
   // Adds `buffer` at the end. An empty one is dropped.
   void Append(Buffer buffer);
   // Adds all of `other` at the end, in order.

@@ -51,22 +51,6 @@ BufferLedger::~BufferLedger() {
   }
 }
 
-BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, bool copied) {
-  if (free_.empty()) Grow();
-  BufferRecord* record = free_.Pop();
-  record->guard.OnIssue(*record);
-  record->token = token;
-  record->copied = copied;
-  record->issued_at = now_;
-  record->bytes = {region_->memory.base() + offset, length};
-  region_->poison.Allow(record->bytes);
-  // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
-  record->references.store(1, std::memory_order_relaxed);
-  ++issued_;
-  out_peak_ = std::max(out_peak_, out());
-  return record;
-}
-
 void BufferLedger::Grow() {
   slabs_.push_back(std::make_unique<BufferRecord[]>(kRecordsPerSlab));
   for (size_t i = 0; i < kRecordsPerSlab; ++i) {
@@ -88,13 +72,6 @@ RecordQueue& BufferLedger::CollectReturned() {
   }
   while (oldest != nullptr) returned_.Push(std::exchange(oldest, oldest->next));
   return returned_;
-}
-
-void BufferLedger::Settle(BufferRecord* record) {
-  record->guard.OnSettle(*record);
-  ++settled_;
-  if (Account* account = std::exchange(record->account, nullptr)) account->RemovePiece();
-  free_.Push(record);
 }
 
 std::vector<BufferLedger::Held> BufferLedger::ListHeld() const {

@@ -7,6 +7,7 @@
 #ifndef ZCRX_LIB_IFQ_BUFFER_LEDGER_H_
 #define ZCRX_LIB_IFQ_BUFFER_LEDGER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -229,6 +230,31 @@ class BufferLedger {
   // once closed, one for each record that is out.
   std::atomic<uint64_t> references_ = 1;
 };
+
+// Here, as they are for each fragment.
+
+inline BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, bool copied) {
+  if (free_.empty()) Grow();
+  BufferRecord* record = free_.Pop();
+  record->guard.OnIssue(*record);
+  record->token = token;
+  record->copied = copied;
+  record->issued_at = now_;
+  record->bytes = {region_->memory.base() + offset, length};
+  region_->poison.Allow(record->bytes);
+  // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
+  record->references.store(1, std::memory_order_relaxed);
+  ++issued_;
+  out_peak_ = std::max(out_peak_, out());
+  return record;
+}
+
+inline void BufferLedger::Settle(BufferRecord* record) {
+  record->guard.OnSettle(*record);
+  ++settled_;
+  if (Account* account = std::exchange(record->account, nullptr)) account->RemovePiece();
+  free_.Push(record);
+}
 
 }  // namespace zcrx::inline v0::internal
 

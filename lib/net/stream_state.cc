@@ -41,7 +41,9 @@ void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
   runtime_->receive_path().Arm(receive_, fd_);
 }
 
-Buffer StreamState::PopInbox() {
+void StreamState::WakeWaiter() { runtime_->Schedule(std::exchange(waiter_, nullptr)); }
+
+inline Buffer StreamState::PopInbox() {
   BufferRecord* record = inbox_.Pop();
   receive_.OnTaken(*record);
   if (relay_ != nullptr) relay_->OnTaken(record->bytes.size());
@@ -63,6 +65,7 @@ absl::StatusOr<Buffer> StreamState::TakeOne() {
 absl::StatusOr<BufferChain> StreamState::TakeAll() {
   if (inbox_.empty() && !end_.ok()) return end_;
   BufferChain chain;
+  chain.Reserve(inbox_.size());
   while (!inbox_.empty()) chain.Append(PopInbox());
   return chain;
 }

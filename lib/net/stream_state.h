@@ -44,7 +44,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   void WaitForSomething(std::coroutine_handle<> waiter);
   // Lets the waiter, if there is one, go on.
   void Wake() {
-    if (waiter_) runtime_->Schedule(std::exchange(waiter_, nullptr));
+    if (waiter_) WakeWaiter();
   }
   absl::StatusOr<Buffer> TakeOne();
   absl::StatusOr<BufferChain> TakeAll();
@@ -99,6 +99,7 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
 
   ~StreamState();
 
+  void WakeWaiter();
   void End(const absl::Status& status);
   void CloseSocketIfUnused();
   // Finds out, once, whether the packets arrive at the runtime's queue.

@@ -61,6 +61,14 @@ void ReceiveRequest::Detach() {
   path_ = nullptr;
 }
 
+inline void ReceivePath::Count(const BufferRecord& record) {
+  ++fragments_;
+  bytes_ += record.bytes.size();
+  if (!record.copied) return;
+  copied_bytes_ += record.bytes.size();
+  ++copied_fragments_;
+}
+
 void ReceiveRequest::OnCopyAdded(const BufferRecord& record) {
   ++copies_;
   if (path_ != nullptr) path_->Count(record);
@@ -108,14 +116,7 @@ void ReceivePath::Cancel(ReceiveRequest& request) {
 void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& completion) {
   ++completions_;
   RecordQueue fragments;
-  if (!TakeFragments(completion, fragments)) {
-    // Also the end of what is sound: bytes after a gap are not the stream's.
-    request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
-    impossible_log_.Log(LogSeverity::kError, "receive.impossible",
-                        "the kernel named bytes outside the pool region: stream ", request.account_->stream(),
-                        " ends, as what follows is not its data");
-    if (completion.more()) ring_.PrepareCancel(&request);
-  }
+  if (!TakeFragments(completion, fragments)) OnImpossible(request, completion);
   const bool had_bytes = !fragments.empty();
   if (!request.cancelled_.ok()) {
     fragments.DropAll();
@@ -132,12 +133,13 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   }
 }
 
-void ReceivePath::Count(const BufferRecord& record) {
-  ++fragments_;
-  bytes_ += record.bytes.size();
-  if (!record.copied) return;
-  copied_bytes_ += record.bytes.size();
-  ++copied_fragments_;
+void ReceivePath::OnImpossible(ReceiveRequest& request, const Completion& completion) {
+  // Also the end of what is sound: bytes after a gap are not the stream's.
+  request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
+  impossible_log_.Log(LogSeverity::kError, "receive.impossible",
+                      "the kernel named bytes outside the pool region: stream ", request.account_->stream(),
+                      " ends, as what follows is not its data");
+  if (completion.more()) ring_.PrepareCancel(&request);
 }
 
 void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
@@ -306,13 +308,17 @@ void ReceivePath::UpdatePressure() {
 
 // A stream that nobody reads is never received from without bound. What the application itself holds counts
 // under pressure only: it may have the region for that.
-bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const {
-  if (request.sink_.unread().size() > pieces) return true;
-  return pressure_.now == Pressure::kHigh && request.account_->pieces() + request.copies_ > pieces;
+inline bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const {
+  // What is unread is part of it.
+  if (request.account_->pieces() + request.copies_ <= pieces) return false;
+  return pressure_.now == Pressure::kHigh || request.sink_.unread().size() > pieces;
 }
 
-void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
-  if (request.state_ != ReceiveRequest::State::kArmed || !HasMoreThan(quota_, request)) return;
+inline void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
+  if (request.state_ == ReceiveRequest::State::kArmed && HasMoreThan(quota_, request)) Pause(request);
+}
+
+void ReceivePath::Pause(ReceiveRequest& request) {
   request.state_ = ReceiveRequest::State::kPausing;
   ++request.pauses_;
   ++pressure_.pauses;

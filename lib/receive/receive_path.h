@@ -189,6 +189,8 @@ class ReceivePath {
   };
 
   void OnCompletion(ReceiveRequest& request, const Completion& completion);
+  // The kernel has said what cannot be.
+  [[gnu::cold]] void OnImpossible(ReceiveRequest& request, const Completion& completion);
   void Count(const BufferRecord& record);
   void Deliver(ReceiveRequest& request, RecordQueue& fragments);
   void OnRequestEnded(ReceiveRequest& request, int result);
@@ -198,6 +200,7 @@ class ReceivePath {
   uint32_t GiveBackAll();
   void UpdatePressure();
   void PauseIfOverQuota(ReceiveRequest& request);
+  void Pause(ReceiveRequest& request);
   void Resume();
   bool HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const;
   void CopyOut(uint64_t count);

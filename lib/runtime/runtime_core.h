@@ -61,6 +61,8 @@ class RuntimeCore {
 
   Ring& ring() { return *ring_; }
   ReceivePath& receive_path() { return *receive_path_; }
+  // For tests and benchmarks that play the kernel. Before there are streams and listeners.
+  void UseReceivePath(std::unique_ptr<ReceivePath> path) { receive_path_ = std::move(path); }
   const ReceivePathInfo& receive_path_info() const { return receive_path_info_; }
   const KernelFeatures& features() const { return features_; }
 
