@@ -170,7 +170,7 @@ install_packages() {
 
 # What a build of this repository needs, the tests included.
 readonly LIBRARY_PACKAGES=(build-essential cmake ninja-build pkg-config ccache libabsl-dev
-  liburing-dev libnl-3-dev libnl-genl-3-dev libgtest-dev libasio-dev systemtap-sdt-dev)
+  liburing-dev libnl-3-dev libnl-genl-3-dev libgtest-dev libasio-dev nlohmann-json3-dev systemtap-sdt-dev)
 
 # Held until the script ends: one build at a time in a checkout.
 lock_builds() { lock "build-$(sha256sum <<<"$ZCRX_ROOT" | cut -c 1-16)"; }
