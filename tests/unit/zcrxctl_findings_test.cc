@@ -124,6 +124,22 @@ TEST(JudgeNicTest, Owners) {
   }
 }
 
+TEST(JudgeNicTest, Reservations) {
+  NicFacts facts = Facts();
+  facts.reservations = {
+      {.id = 4, .pid = 5, .alive = true, .rx_queues = {3}, .flows = {{.port = 80, .address = ""}}}};
+  EXPECT_EQ(Found(facts, Of(3)), List());
+  EXPECT_EQ(Found(facts, Of(3, 81)), List{"queue-owned: zcrxctl up eth7 --queues=1 --port=81"});
+  facts.nic.rules[0].local_port = 80;
+  facts.nic.rules[0].rx_queue = 3;
+  EXPECT_EQ(Found(facts, Of(3, 80)), List());
+  facts.nic.rx_queues[3].io_uring = true;
+  const auto findings = JudgeNic(facts, Of(3, 80), kSelf);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_NE(findings[0].what.find("process 5"), std::string::npos) << findings[0].what;
+  EXPECT_EQ(findings[0].fix, "") << "another queue would want another rule for the port";
+}
+
 TEST(JudgeNicTest, Steering) {
   EXPECT_EQ(Found(Facts(), Of(2, 80)),
             List{"rule-missing: ethtool -N eth7 flow-type tcp4 dst-port 80 action 2 && "
@@ -182,10 +198,11 @@ TEST(JudgeNicTest, VerdictPerQueue) {
   const std::vector<QueueVerdict> verdicts = JudgeQueues(facts);
   ASSERT_EQ(verdicts.size(), 4u);
   EXPECT_EQ(verdicts[0].words, "RSS spills into it");
+  EXPECT_TRUE(verdicts[0].free && !verdicts[0].good);
   EXPECT_EQ(verdicts[2].words, "has an owner: io_uring");
   EXPECT_EQ(verdicts[3].words, "can be had by the server of reservation 4");
   EXPECT_FALSE(verdicts[3].free);
-  EXPECT_TRUE(JudgeQueues(Facts())[3].free);
+  EXPECT_TRUE(JudgeQueues(Facts())[3].good);
 }
 
 Machine Able() {

@@ -176,7 +176,7 @@ void AppendNic(const Examination& examination, const Style& style, std::string& 
     absl::StrAppend(&text, "  ", Describe(reservation), "\n");
   for (const QueueVerdict& verdict : examination.queues) {
     absl::StrAppend(&text, "  queue ", verdict.queue, ": ",
-                    verdict.free ? style.Good(verdict.words) : verdict.words,
+                    verdict.good ? style.Good(verdict.words) : verdict.words,
                     InterruptWords(nic, verdict.queue), "\n");
   }
 }

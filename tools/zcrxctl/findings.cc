@@ -138,11 +138,12 @@ void JudgeState(const NicFacts& facts, const std::string& self, Findings& findin
         {"interface-down", absl::StrCat(name, " is down"), absl::StrCat("ip link set ", name, " up")});
   }
   if (interface.xdp_attached) {
-    // Which of both modes it is attached in is not told; a program that is held by a bpf_link goes with
-    // its holder.
+    // In which of both modes it is attached is not told.
     findings.push_back(
         {"xdp-attached",
-         absl::StrCat(name, " has an XDP program, beside which zero copy is refused (EEXIST)"),
+         absl::StrCat(name,
+                      " has an XDP program, beside which zero copy is refused (EEXIST); one "
+                      "that a bpf_link holds goes with its holder"),
          absl::StrCat("ip link set ", name, " xdp off; ip link set ", name, " xdpgeneric off")});
   }
   for (const ReservationInfo& reservation : facts.reservations) {
@@ -208,33 +209,41 @@ void JudgeChannels(const NicFacts& facts, const Question& question, Findings& fi
   }
 }
 
-// A queue that was asked for is somebody's.
+// The queue that was asked for is somebody's: then that is in words here.
+std::string TakenBy(const NicFacts& facts, const Question& question) {
+  const std::string owner = OwnerOfQueue(facts.nic, *question.queue);
+  const ReservationInfo* reservation = ReservationOf(facts, *question.queue);
+  if (reservation == nullptr) return owner.empty() ? "" : absl::StrCat("has an owner: ", owner);
+  const bool for_port = !question.port.has_value() ||
+                        std::any_of(reservation->flows.begin(), reservation->flows.end(),
+                                    [&](const netdev::Flow& flow) { return flow.port == *question.port; });
+  if (owner.empty() && for_port) return "";
+  return absl::StrCat(owner.empty() ? "" : absl::StrCat("has an owner, ", owner, ", and "),
+                      "is of reservation ", reservation->id,
+                      reservation->pid != 0 ? absl::StrCat(" (process ", reservation->pid, ")") : "");
+}
+
+// Another queue instead.
+std::string AnotherQueue(const NicFacts& facts, const Question& question, const std::string& self) {
+  if (question.port.has_value()) {
+    // Rules that are there already would be in the way.
+    if (!RulesFor(facts.nic, *question.port).empty()) return "";
+    return absl::StrCat(self, " up ", Quote(question.interface), " --queues=1 --port=", *question.port);
+  }
+  const std::vector<uint32_t> free = FreeQueues(facts);
+  if (free.empty()) return ChannelsFix(facts.nic, facts.nic.interface.rx_queues + 1);
+  // The last one, as everybody else begins with queue 0.
+  return DoctorCommand(self, {.interface = question.interface, .queue = free.back(), .port = std::nullopt});
+}
+
 void JudgeOwner(const NicFacts& facts, const Question& question, const std::string& self,
                 Findings& findings) {
   if (!question.queue.has_value()) return;
-  const std::string owner = OwnerOfQueue(facts.nic, *question.queue);
-  if (owner.empty()) return;
-  std::string fix;
-  const std::vector<uint32_t> free = FreeQueues(facts);
-  if (question.port.has_value()) {
-    // Its rules would be in the way.
-    if (RulesFor(facts.nic, *question.port).empty())
-      fix = absl::StrCat(self, " up ", Quote(question.interface), " --queues=1 --port=", *question.port);
-  } else if (!free.empty()) {
-    // Everybody else begins with queue 0.
-    fix = DoctorCommand(self, {.interface = question.interface, .queue = free.back(), .port = std::nullopt});
-  } else {
-    fix = ChannelsFix(facts.nic, facts.nic.interface.rx_queues + 1);
-  }
-  const ReservationInfo* reservation = ReservationOf(facts, *question.queue);
-  findings.push_back(
-      {"queue-owned",
-       absl::StrCat("queue ", *question.queue, " of ", question.interface, " has an owner: ", owner,
-                    reservation != nullptr && reservation->pid != 0
-                        ? absl::StrCat(", reserved by process ", reservation->pid)
-                        : "",
-                    "; another one can be had"),
-       fix});
+  const std::string taken = TakenBy(facts, question);
+  if (taken.empty()) return;
+  findings.push_back({"queue-owned",
+                      absl::StrCat("queue ", *question.queue, " of ", question.interface, " ", taken),
+                      AnotherQueue(facts, question, self)});
 }
 
 void JudgeRules(const NicFacts& facts, const Question& question, const std::string& self,
@@ -244,8 +253,8 @@ void JudgeRules(const NicFacts& facts, const Question& question, const std::stri
   const std::string& name = nic.interface.name;
   const std::vector<Rule> rules = RulesFor(nic, *question.port);
   if (rules.empty()) {
-    // With an owner there, that finding has the fix.
-    if (question.queue.has_value() && !OwnerOfQueue(nic, *question.queue).empty()) return;
+    // A queue that is somebody's gets no rule; that finding has the fix.
+    if (question.queue.has_value() && !TakenBy(facts, question).empty()) return;
     findings.push_back(
         {"rule-missing", absl::StrCat("no flow rule of ", name, " steers TCP port ", *question.port),
          question.queue.has_value()
@@ -383,17 +392,17 @@ std::vector<QueueVerdict> JudgeQueues(const NicFacts& facts) {
     verdict.queue = queue;
     const std::string owner = OwnerOfQueue(facts.nic, queue);
     const ReservationInfo* reservation = ReservationOf(facts, queue);
+    const bool spills = SpillsInto(facts.nic, queue);
     if (facts.nic.interface.bus.empty()) {
       verdict.words = "no device is behind it";
     } else if (!owner.empty()) {
       verdict.words = absl::StrCat("has an owner: ", owner);
     } else if (reservation != nullptr) {
       verdict.words = absl::StrCat("can be had by the server of reservation ", reservation->id);
-    } else if (SpillsInto(facts.nic, queue)) {
-      verdict.words = "RSS spills into it";
     } else {
-      verdict.words = "can be had";
       verdict.free = true;
+      verdict.good = !spills;
+      verdict.words = spills ? "RSS spills into it" : "can be had";
     }
   }
   return verdicts;

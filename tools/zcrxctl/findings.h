@@ -49,7 +49,8 @@ bool IsOfAKindThatCan(const netdev::Interface& interface);
 
 struct QueueVerdict {
   uint32_t queue = 0;
-  bool free = false;  // a server can have it for itself
+  bool free = false;  // nobody has it, or has reserved it
+  bool good = false;  // and nothing else arrives there
   std::string words;
 };
 std::vector<QueueVerdict> JudgeQueues(const NicFacts& facts);
