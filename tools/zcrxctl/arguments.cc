@@ -107,8 +107,9 @@ absl::StatusOr<ParsedLine> ParseLine(const std::vector<std::string>& words) {
       return Wrong(absl::StrCat("there is no option \"", word, "\""));
     } else if (line.command != nullptr) {
       line.arguments.operands.push_back(word);
-    } else if ((line.command = FindCommand(word)) == nullptr) {
-      return Wrong(absl::StrCat("there is no subcommand \"", word, "\""));
+    } else {
+      line.command = FindCommand(word);
+      if (line.command == nullptr) return Wrong(absl::StrCat("there is no subcommand \"", word, "\""));
     }
   }
   if (dashes != words.end()) line.arguments.command.assign(dashes + 1, words.end());
@@ -118,17 +119,18 @@ absl::StatusOr<ParsedLine> ParseLine(const std::vector<std::string>& words) {
   return line;
 }
 
-std::string Help(const Command* only) {
+std::string Help(const Command* command) {
   std::string help;
-  if (only != nullptr) {
-    absl::StrAppend(&help, "usage: zcrxctl ", only->name, " ", only->operands, "\n\n", only->about, "\n\n");
-    for (const char* flag : only->flags) AppendFlagHelp(flag, help);
+  if (command != nullptr) {
+    absl::StrAppend(&help, "usage: zcrxctl ", command->name, " ", command->operands, "\n\n", command->about,
+                    "\n\n");
+    for (const char* flag : command->flags) AppendFlagHelp(flag, help);
   } else {
     absl::StrAppend(&help, "usage: zcrxctl SUBCOMMAND ... [OPTION...]\n\n",
                     "Sets NICs up for zero-copy receive, and says what is wrong with them.\n\n");
-    for (const Command& command : Commands())
-      absl::StrAppendFormat(&help, "  %-36s %s\n", absl::StrCat(command.name, " ", command.operands),
-                            command.about);
+    for (const Command& each : Commands()) {
+      absl::StrAppendFormat(&help, "  %-36s %s\n", absl::StrCat(each.name, " ", each.operands), each.about);
+    }
     absl::StrAppend(&help, "\n\"zcrxctl SUBCOMMAND --help\" lists its options. Of all:\n");
   }
   for (const char* flag : kCommonFlags) AppendFlagHelp(flag, help);

@@ -4,7 +4,7 @@
 namespace zcrx::ctl {
 
 std::span<const Command> Commands() {
-  static const std::vector<Command> commands = {
+  static const std::vector<Command> kCommands = {
       {"doctor",
        "[IF]",
        0,
@@ -63,7 +63,7 @@ std::span<const Command> Commands() {
        "header/data split, where ethtool(8) is too old; on: with a threshold of 0",
        SetSplit},
   };
-  return commands;
+  return kCommands;
 }
 
 }  // namespace zcrx::ctl

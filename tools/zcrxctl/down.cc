@@ -18,9 +18,10 @@ absl::StatusOr<std::vector<uint32_t>> Wanted(const Arguments& arguments) {
   std::vector<uint32_t> ids;
   if (arguments.operands.size() > 1) {
     uint32_t id = 0;
-    if (!absl::SimpleAtoi(arguments.operands[1], &id))
+    if (!absl::SimpleAtoi(arguments.operands[1], &id)) {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", arguments.operands[1], "\" is no reservation's number"));
+    }
     ids.push_back(id);
     return ids;
   }
@@ -41,8 +42,7 @@ absl::StatusOr<Outcome> Down(const Arguments& arguments) {
   Outcome outcome;
   outcome.json = {{"interface", interface}, {"released", Json::array()}, {"left", Json::array()}};
   for (const uint32_t id : *ids) {
-    const absl::Status released =
-        netdev::ReleaseReservation(interface, id, absl::GetFlag(FLAGS_state_directory));
+    absl::Status released = netdev::ReleaseReservation(interface, id, absl::GetFlag(FLAGS_state_directory));
     // ABORTED: it is undone, but for what others have changed.
     if (!released.ok() && !absl::IsAborted(released)) return released;
     outcome.json["released"].push_back(id);

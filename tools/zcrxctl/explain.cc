@@ -49,9 +49,10 @@ std::string Plain(const char* words) { return absl::StrReplaceAll(words, {{"`", 
 
 absl::StatusOr<Outcome> Explain(const Arguments& arguments) {
   const std::optional<int> error = ParseErrno(arguments.operands[0]);
-  if (!error.has_value())
+  if (!error.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", arguments.operands[0], "\" is no errno, by name or number"));
+  }
   const std::string op = absl::GetFlag(FLAGS_op);
   const std::optional<Operation> operation = FindOperation(op);
   if (!op.empty() && !operation.has_value())

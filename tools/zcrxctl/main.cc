@@ -2,6 +2,7 @@
 //
 // zcrxctl sets NICs up for zero-copy receive, and says what is wrong with them: see
 // zcrxctl.8.
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -24,9 +25,11 @@ void PrintJson(const Json& json) {
 }
 
 int Fail(const absl::Status& status) {
-  const std::string message(status.message());
-  const bool usage = absl::IsInvalidArgument(status) && zcrx::ErrnoOf(status) == 0;
-  if (absl::GetFlag(FLAGS_json)) PrintJson({{"error", message}, {"errno", zcrx::ErrnoOf(status)}});
+  std::string message(status.message());
+  const int error = zcrx::ErrnoOf(status);
+  const bool usage = absl::IsInvalidArgument(status) && error == 0;
+  if (error == EPERM || error == EACCES) message += "; fix: run it as root, in the initial user namespace";
+  if (absl::GetFlag(FLAGS_json)) PrintJson({{"error", message}, {"errno", error}});
   fprintf(stderr, "zcrxctl: %s\n%s", message.c_str(), usage ? "(zcrxctl --help says how it is used)\n" : "");
   return usage ? zcrx::ctl::kExitUsage : zcrx::ctl::kExitWrong;
 }

@@ -36,9 +36,10 @@ bool IsOnPath(const fs::path& program) {
 
 std::string Quote(const std::string& word) {
   bool plain = !word.empty();
-  for (const char c : word)
+  for (const char c : word) {
     plain &= absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
              std::string("-_./=:,@%+").find(c) != std::string::npos;
+  }
   return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
