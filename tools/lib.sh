@@ -170,7 +170,7 @@ install_packages() {
 
 # What a build of this repository needs, the tests included.
 readonly LIBRARY_PACKAGES=(build-essential cmake ninja-build pkg-config ccache libabsl-dev
-  liburing-dev libnl-3-dev libnl-genl-3-dev libgtest-dev libasio-dev systemtap-sdt-dev)
+  liburing-dev libnl-3-dev libnl-genl-3-dev libgtest-dev libasio-dev nlohmann-json3-dev systemtap-sdt-dev)
 # And the benchmarks beside it.
 readonly BENCHMARK_PACKAGES=(libbenchmark-dev libuv1-dev valgrind)
 

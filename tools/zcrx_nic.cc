@@ -37,6 +37,7 @@ using Arguments = std::vector<std::string>;
 constexpr char kUsage[] =
     "usage: zcrx_nic show IF                             everything known, a line per queue\n"
     "       zcrx_nic split IF on|off                     header/data split; on also sets the threshold to 0\n"
+    "       zcrx_nic threshold IF BYTES                  of header/data split\n"
     "       zcrx_nic rule IF tcp4|tcp6 PORT QUEUE        steer TCP to local PORT into QUEUE; prints the "
     "rule's id\n"
     "       zcrx_nic unrule IF ID                        remove a rule\n"
@@ -145,6 +146,10 @@ absl::Status Split(const Interface& interface, const Arguments& arguments) {
   return zcrx::netdev::SetHeaderSplit(interface, OneOf(arguments[0], "on", "off"));
 }
 
+absl::Status Threshold(const Interface& interface, const Arguments& arguments) {
+  return zcrx::netdev::SetRings(interface, std::nullopt, Number(arguments[0], "BYTES"));
+}
+
 absl::Status AddRule(const Interface& interface, const Arguments& arguments) {
   const IpFamily family = OneOf(arguments[0], "tcp4", "tcp6") ? IpFamily::kIpv4 : IpFamily::kIpv6;
   const auto port = static_cast<uint16_t>(Number(arguments[1], "PORT", UINT16_MAX));
@@ -195,8 +200,9 @@ struct Command {
   size_t arguments;  // behind the interface
   absl::Status (*run)(const Interface&, const Arguments&);
 };
-constexpr Command kCommands[] = {{"show", 0, Show},         {"split", 1, Split},   {"rule", 3, AddRule},
-                                 {"unrule", 1, RemoveRule}, {"spread", 1, Spread}, {"wait", 3, Wait}};
+constexpr Command kCommands[] = {{"show", 0, Show},    {"split", 1, Split},       {"threshold", 1, Threshold},
+                                 {"rule", 3, AddRule}, {"unrule", 1, RemoveRule}, {"spread", 1, Spread},
+                                 {"wait", 3, Wait}};
 
 absl::Status Run(const Arguments& all) {
   for (const Command& command : kCommands) {

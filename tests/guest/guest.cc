@@ -99,7 +99,7 @@ void DropCapability(int capability) {
   ASSERT_EQ(syscall(SYS_capset, &header, data.data()), 0);
 }
 
-int AttachXdp(const std::string& interface) {
+int LoadXdp() {
   const std::array<bpf_insn, 2> pass = {{
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = XDP_PASS},
       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
@@ -116,10 +116,14 @@ int AttachXdp(const std::string& interface) {
     // The verifier gives up with EAGAIN if task work arrives, such as that of an io_uring that ends.
     program = static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load)));
   } while (program < 0 && errno == EAGAIN);
+  return program < 0 ? -errno : program;
+}
+
+int AttachXdp(const std::string& interface) {
+  const int program = LoadXdp();
   if (program < 0) {
-    const int error = errno;
-    ADD_FAILURE() << "loading an XDP program: " << strerror(error);
-    return -error;
+    ADD_FAILURE() << "loading an XDP program: " << strerror(-program);
+    return program;
   }
   bpf_attr link = {};
   link.link_create.prog_fd = static_cast<uint32_t>(program);

@@ -42,6 +42,9 @@ void WaitUntilQueueIsFree(uint32_t queue = kZeroCopyQueue);
 // Takes a capability from the calling thread.
 void DropCapability(int capability);
 
+// Loads an XDP program that passes everything. Its file descriptor, or a negated errno.
+int LoadXdp();
+
 // Attaches an XDP program that passes everything to an interface of the calling thread's namespace. The file
 // descriptor that keeps it there, or a negated errno.
 int AttachXdp(const std::string& interface);

@@ -98,12 +98,21 @@ check_prefix() { # PREFIX TEXT
   by_pkg_config "$1" "$2"
 }
 
+# zcrxctl works from where it was moved to, with its man page and its completion.
+the_tool() { # PREFIX
+  quiet "$1/bin/zcrxctl" status lo --json
+  [[ -e $1/share/man/man8/zcrxctl.8 ]] || fail "no man page"
+  quiet bash -n "$1/share/bash-completion/completions/zcrxctl"
+  echo "ok  zcrxctl"
+}
+
 test_install() {
   # A prefix that nobody configured: the package can be moved.
   quiet cmake --install "$BUILD" --prefix "$work/prefix"
   [[ -n $(find "$work/prefix" -name libzcrx.a) ]] || fail "no libzcrx.a"
   check_prefix "$work/prefix" static
   headers_alone "$work/prefix"
+  the_tool "$work/prefix"
   # One minor version on, the API is another.
   sed 's/zcrx 0\.1/zcrx 0.2/; s|\.\./main|'"$here"'/main|' "$here/installed/CMakeLists.txt" >"$work/CMakeLists.txt"
   if cmake -S "$work" -B "$work/later" -G Ninja -DCMAKE_CXX_COMPILER="$COMPILER" \

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A command that runs as our child.
+#ifndef ZCRX_TOOLS_ZCRXCTL_CHILD_H_
+#define ZCRX_TOOLS_ZCRXCTL_CHILD_H_
+
+#include <csignal>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace zcrx::ctl {
+
+// Runs programs while signals that would end us are passed on to them.
+class ChildRunner {
+ public:
+  // From here on such signals wait. To be made before there are threads.
+  ChildRunner();
+  ~ChildRunner();
+  ChildRunner(const ChildRunner&) = delete;
+  ChildRunner& operator=(const ChildRunner&) = delete;
+
+  // Runs it to its end, with `environment` on top of ours. It is ended (SIGTERM) if we are killed. As shells
+  // have it: its exit status; 128 and the number of the signal that has ended it; 127 if there is no such
+  // program, 126 if it cannot be run. A signal that came earlier is as if it had ended it.
+  int Run(const std::vector<std::string>& command, const std::map<std::string, std::string>& environment);
+
+ private:
+  sigset_t waiting_;  // SIGCHLD and those that end a program
+  sigset_t before_;
+};
+
+// `{interface}`, `{queues}` and `{queue}` in the words: the interface, the queues with commas, the first one.
+std::vector<std::string> FillIn(std::vector<std::string> words, const std::string& interface,
+                                const std::vector<uint32_t>& queues);
+
+}  // namespace zcrx::ctl
+
+#endif  // ZCRX_TOOLS_ZCRXCTL_CHILD_H_

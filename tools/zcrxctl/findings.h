@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What stands in the way of zero-copy receive, judged from facts alone: pure
+// functions.
+#ifndef ZCRX_TOOLS_ZCRXCTL_FINDINGS_H_
+#define ZCRX_TOOLS_ZCRXCTL_FINDINGS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/zcrxctl/json.h"
+#include "tools/zcrxctl/machine.h"
+#include "zcrx/netdev.h"
+#include "zcrx/nic_reservation.h"
+
+namespace zcrx::ctl {
+
+struct Finding {
+  std::string id;    // "header-split-off"
+  std::string what;  // a sentence
+  std::string fix;   // a command for a shell; empty if no command helps
+};
+
+// "Would a server on this port get zero copy from this queue?"
+struct Question {
+  std::string interface;
+  std::optional<uint32_t> queue;
+  std::optional<uint16_t> port;
+};
+
+struct NicFacts {
+  netdev::NicState nic;
+  std::vector<netdev::ReservationInfo> reservations;
+  std::vector<std::string> better_interfaces;  // others, that can
+};
+
+// `self` is our own program, for commands of ours.
+std::vector<Finding> JudgeMachine(const Machine& machine, const Question& question, const std::string& self);
+std::vector<Finding> JudgeNic(const NicFacts& facts, const Question& question, const std::string& self);
+
+// There is no interface of the name here; `elsewhere` are the named network namespaces that have it.
+Finding JudgeMissing(const Question& question, const std::vector<std::string>& elsewhere,
+                     const std::vector<std::string>& better_interfaces, const std::string& self);
+
+// Whether the interface is of a kind that can receive without a copy, as far as is known.
+bool IsOfAKindThatCan(const netdev::Interface& interface);
+
+struct QueueVerdict {
+  uint32_t queue = 0;
+  bool free = false;  // nobody has it, or has reserved it
+  bool good = false;  // and nothing else arrives there
+  std::string words;
+};
+std::vector<QueueVerdict> JudgeQueues(const NicFacts& facts);
+
+// "doctor IF --queue=N --port=P"
+std::string DoctorCommand(const std::string& self, const Question& question);
+
+Json ToJson(const std::vector<Finding>& findings);
+
+}  // namespace zcrx::ctl
+
+#endif  // ZCRX_TOOLS_ZCRXCTL_FINDINGS_H_

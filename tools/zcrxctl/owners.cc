@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/zcrxctl/owners.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace zcrx::ctl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Processes come and go, and many are not ours to look into: no error is one.
+bool HasIoUring(const fs::path& process) {
+  std::error_code error;
+  for (fs::directory_iterator fd(process / "fd", error), end; !error && fd != end; fd.increment(error)) {
+    std::error_code gone;
+    if (fs::read_symlink(fd->path(), gone) == "anon_inode:[io_uring]") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string OwnerOf(const netdev::RxQueue& queue) {
+  if (queue.io_uring) return "io_uring";
+  if (queue.dmabuf.has_value()) return "dmabuf";
+  if (queue.xdp_socket) return "xsk";
+  return queue.leased ? "lease" : "";
+}
+
+std::vector<Process> IoUringProcesses() {
+  std::vector<Process> processes;
+  std::error_code error;
+  for (fs::directory_iterator entry("/proc", error), end; !error && entry != end; entry.increment(error)) {
+    Process process;
+    if (!absl::SimpleAtoi(entry->path().filename().string(), &process.pid) || !HasIoUring(entry->path()))
+      continue;
+    std::ifstream comm(entry->path() / "comm");
+    std::getline(comm, process.name);
+    processes.push_back(process);
+  }
+  std::sort(processes.begin(), processes.end(),
+            [](const Process& a, const Process& b) { return a.pid < b.pid; });
+  return processes;
+}
+
+std::string Describe(const std::vector<Process>& processes) {
+  return absl::StrJoin(processes, ", ", [](std::string* out, const Process& process) {
+    absl::StrAppend(out, process.name, " (", process.pid, ")");
+  });
+}
+
+Json ToJson(const std::vector<Process>& processes) {
+  Json list = Json::array();
+  for (const Process& process : processes) list.push_back({{"pid", process.pid}, {"name", process.name}});
+  return list;
+}
+
+}  // namespace zcrx::ctl

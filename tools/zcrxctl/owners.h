@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who has a receive queue. The kernel tells the kind of owner, but of no io_uring
+// which process it belongs to.
+#ifndef ZCRX_TOOLS_ZCRXCTL_OWNERS_H_
+#define ZCRX_TOOLS_ZCRXCTL_OWNERS_H_
+
+#include <string>
+#include <vector>
+
+#include "tools/zcrxctl/json.h"
+#include "zcrx/netdev.h"
+
+namespace zcrx::ctl {
+
+// "io_uring", "dmabuf", "xsk", "lease"; empty: nobody.
+std::string OwnerOf(const netdev::RxQueue& queue);
+
+struct Process {
+  int pid = 0;
+  std::string name;
+};
+
+// The processes that have an io_uring, as far as we may look: the owner of a queue is among them.
+std::vector<Process> IoUringProcesses();
+
+std::string Describe(const std::vector<Process>& processes);
+Json ToJson(const std::vector<Process>& processes);
+
+}  // namespace zcrx::ctl
+
+#endif  // ZCRX_TOOLS_ZCRXCTL_OWNERS_H_
