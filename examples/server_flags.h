@@ -22,7 +22,8 @@
 #include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
-ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
+ABSL_FLAG(std::string, interface, "",
+          "interface to receive from without a copy; none: what was inherited (zcrxctl run), else copy");
 ABSL_FLAG(std::string, queues, "1", "rx queues of --interface, a thread for each; flow rules steer to them");
 ABSL_FLAG(std::string, address, "*", "numeric address to listen on; * is any, IPv4 and IPv6");
 ABSL_FLAG(uint16_t, port, 5001, "TCP port to listen on; 0 takes a free one");
@@ -36,7 +37,8 @@ inline zcrx::ServerOptions ServerOptionsFromFlags() {
   options.runtime.mode = ReadMode(absl::GetFlag(FLAGS_mode));
   const std::string interface = absl::GetFlag(FLAGS_interface);
   if (interface.empty()) {
-    options.threads = 1;
+    options.inherited = HasInheritedQueues();
+    options.threads = options.inherited ? 0 : 1;
     return options;
   }
   options.runtime.interface_queue = {.interface = interface,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -34,6 +35,13 @@ inline zcrx::ReceiveMode ReadMode(const std::string& mode) {
     WrongUsage(absl::StrCat("--mode is to be auto, zero-copy or copy, not \"", mode, "\""));
   }
   return zcrx::ReceiveMode::kAuto;
+}
+
+// Whether a launcher has passed queues on, such as `zcrxctl run`.
+inline bool HasInheritedQueues() {
+  const absl::StatusOr<std::vector<zcrx::InheritedQueue>> queues = zcrx::InheritedQueues();
+  if (!queues.ok()) WrongUsage(std::string(queues.status().message()));
+  return !queues->empty();
 }
 
 // Scripts wait for this line.

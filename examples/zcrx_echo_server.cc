@@ -28,7 +28,8 @@
 #include "examples/serving.h"
 #include "zcrx/zcrx.h"
 
-ABSL_FLAG(std::string, interface, "", "interface to receive from without a copy; none: copy");
+ABSL_FLAG(std::string, interface, "",
+          "interface to receive from without a copy; none: what was inherited (zcrxctl run), else copy");
 ABSL_FLAG(uint32_t, queue, 1, "rx queue of --interface; a flow rule is to steer --port into it");
 ABSL_FLAG(std::string, address, "*", "numeric address to listen on; * is any, IPv4 and IPv6");
 ABSL_FLAG(uint16_t, port, 5001, "TCP port to listen on; 0 takes a free one");
@@ -193,6 +194,8 @@ zcrx::RuntimeOptions OptionsFromFlags() {
                                .rx_queue = absl::GetFlag(FLAGS_queue),
                                .pool = pool,
                                .completion = CompletionRingFromFlags()};
+  } else if (HasInheritedQueues()) {
+    options.interface_queue = {.inherited = 0};
   }
   return options;
 }

@@ -51,7 +51,10 @@ struct ServerOptions {
   // Threads that receive from each of them. More than one where the traffic of a queue is too much for a
   // thread; see QueueShare, also for which kernels can. The region is then that of all of them.
   uint32_t threads_per_queue = 1;
-  // Threads if there are no `rx_queues`; they copy. 0: one per CPU that the process may use.
+  // Receive from all queues that the process has inherited (zcrx/inherit.h), with a thread for each;
+  // `rx_queues` and runtime.interface_queue are then not set.
+  bool inherited = false;
+  // Threads if there are no queues; they copy. 0: one per CPU that the process may use.
   uint32_t threads = 0;
   // Of each thread. Of interface_queue, `rx_queue` is replaced by that of the thread.
   RuntimeOptions runtime = {};

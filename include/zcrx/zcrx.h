@@ -11,10 +11,12 @@
 #include "zcrx/cancel.h"           // IWYU pragma: export
 #include "zcrx/features.h"         // IWYU pragma: export
 #include "zcrx/file.h"             // IWYU pragma: export
+#include "zcrx/inherit.h"          // IWYU pragma: export
 #include "zcrx/interface_queue.h"  // IWYU pragma: export
 #include "zcrx/listener.h"         // IWYU pragma: export
 #include "zcrx/log.h"              // IWYU pragma: export
 #include "zcrx/netdev.h"           // IWYU pragma: export
+#include "zcrx/nic_reservation.h"  // IWYU pragma: export
 #include "zcrx/pressure.h"         // IWYU pragma: export
 #include "zcrx/race.h"             // IWYU pragma: export
 #include "zcrx/runtime.h"          // IWYU pragma: export

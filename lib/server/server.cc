@@ -13,6 +13,7 @@
 #include "lib/net/listening_socket.h"
 #include "lib/server/steering.h"
 #include "lib/server/worker.h"
+#include "zcrx/inherit.h"
 #include "zcrx/netdev.h"
 #include "zcrx/status.h"
 
@@ -35,6 +36,25 @@ std::vector<uint32_t> CpusOf(const std::vector<netdev::RxQueue>& queues, uint32_
     return napi.irq_effective_cpus.empty() ? napi.irq_cpus : napi.irq_effective_cpus;
   }
   return {};
+}
+
+// Names the inherited queues, if they are asked for.
+absl::StatusOr<ServerOptions> WithInherited(ServerOptions options) {
+  if (!options.inherited) return options;
+  if (!options.rx_queues.empty() || options.runtime.interface_queue.has_value() ||
+      options.threads_per_queue != 1) {
+    return absl::InvalidArgumentError(
+        "ServerOptions::inherited names the queues, with a thread for each; fix: leave rx_queues, "
+        "threads_per_queue and runtime.interface_queue as they are");
+  }
+  const absl::StatusOr<std::vector<InheritedQueue>> queues = InheritedQueues();
+  if (!queues.ok()) return queues.status();
+  if (queues->empty())
+    return absl::FailedPreconditionError(
+        "this process has inherited no queues; fix: start it by `zcrxctl run`");
+  for (const InheritedQueue& queue : *queues) options.rx_queues.push_back(queue.rx_queue);
+  options.runtime.interface_queue = {.inherited = 0, .interface = queues->front().interface};
+  return options;
 }
 
 absl::Status Check(const ServerOptions& options, size_t threads) {
@@ -122,6 +142,7 @@ absl::Status ServerState::StartWorkers(const ServerOptions& options) {
       InterfaceQueueOptions& queue = *worker.runtime.interface_queue;
       queue.rx_queue = options.rx_queues[place];
       if (options.threads_per_queue > 1) queue.share = shares[place];
+      if (options.inherited) queue.inherited = static_cast<uint32_t>(place);
       worker.cpus = CpusOf(interrupts, queue.rx_queue);
     }
     if (!options.cpus.empty()) worker.cpus = {options.cpus[i]};
@@ -186,7 +207,10 @@ std::vector<ServerThreadStats> ServerState::stats() const {
 
 }  // namespace internal
 
-absl::StatusOr<Server> Server::Start(const ServerOptions& options, Handler handler) {
+absl::StatusOr<Server> Server::Start(const ServerOptions& given, Handler handler) {
+  const absl::StatusOr<ServerOptions> with_queues = internal::WithInherited(given);
+  if (!with_queues.ok()) return with_queues.status();
+  const ServerOptions& options = *with_queues;
   size_t threads = options.rx_queues.size() * options.threads_per_queue;
   if (threads == 0) threads = options.threads != 0 ? options.threads : internal::UsableCpus();
   if (absl::Status checked = internal::Check(options, threads); !checked.ok()) return checked;

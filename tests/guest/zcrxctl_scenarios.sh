@@ -43,15 +43,24 @@ expect_dump() {
   diff "$1" "$WORK/dump-now"
 }
 
-# start_reserved: a sink inside of "zcrxctl up".
-start_reserved() {
+# start_sink ZCRXCTL-ARGUMENT... -- SINK-ARGUMENT...: a sink that zcrxctl starts.
+start_sink() {
+  local arguments=()
+  while [[ $1 != -- ]]; do
+    arguments+=("$1")
+    shift
+  done
+  shift
   rm -rf "$WORK/sink"
-  mkdir "$WORK/sink"
-  start_listening "$WORK/server" a "$BUILD/tools/zcrxctl/zcrxctl" --state_directory="$WORK/reservations" up "$ZCRX_IF_A" \
-    --queues=2 --port="$CTL_PORT" --exec -- "$BUILD/examples/zcrx_sink" --mode=zero-copy \
-    --interface='{interface}' --queues='{queues}' --address=10.0.0.1 --port="$CTL_PORT" --directory="$WORK/sink" --nodirect
+  mkdir -m 0777 "$WORK/sink"
+  start_listening "$WORK/server" a "$BUILD/tools/zcrxctl/zcrxctl" --state_directory="$WORK/reservations" "${arguments[@]}" \
+    --queues=2 --port="$CTL_PORT" -- "$BUILD/examples/zcrx_sink" --mode=zero-copy \
+    --address=10.0.0.1 --port="$CTL_PORT" --directory="$WORK/sink" --nodirect "$@"
   SERVER=$STARTED
 }
+
+# start_reserved: a sink inside of "zcrxctl up".
+start_reserved() { start_sink up "$ZCRX_IF_A" --exec -- --interface='{interface}' --queues='{queues}'; }
 
 # send_files N: one connection after the other.
 send_files() {
@@ -80,6 +89,57 @@ scenario_zcrxctl_up_with_a_command() {
   fi
   expect_dump "$WORK/dump-before"
   expect "$(ctl status "$ZCRX_IF_A" --json | jq '.[0].reservations | length')" -eq 0 "no reservation left"
+  nic_as_usual
+}
+
+# The process that zcrxctl has started.
+server_of_zcrxctl() { pgrep -P "$SERVER" zcrx_sink; }
+
+scenario_zcrxctl_run_without_capabilities() {
+  local pid queues
+  nic_off
+  nic_dump >"$WORK/dump-before"
+  chmod 0711 "$WORK"
+  start_sink run "$ZCRX_IF_A" --user=nobody --region_mib=16 --
+  pid=$(server_of_zcrxctl)
+  expect "$(awk '$1 == "Uid:" {print $2 $3 $4 $5}' "/proc/$pid/status")" = 65534655346553465534 "nobody"
+  expect "$(grep -cE '^Cap(Prm|Eff|Amb):[[:space:]]0+$' "/proc/$pid/status")" -eq 3 "no capability"
+  expect "$(awk '$1 == "NoNewPrivs:" {print $2}' "/proc/$pid/status")" -eq 1 "none to come"
+  send_files 4
+  stop_server
+  grep '^summary' "$WORK/server" >&3
+  expect "$(summary bytes_received)" -eq 20000012 "all bytes"
+  if ! grep -q 'bytes_copied_by_kernel=unknown' "$WORK/server"; then
+    expect "$(summary bytes_copied_by_kernel)" -eq 0 "no byte copied by the kernel"
+  fi
+  expect_dump "$WORK/dump-before"
+
+  # Killed, it leaves nothing behind.
+  start_sink run "$ZCRX_IF_A" --user=nobody --
+  kill -KILL "$(server_of_zcrxctl)"
+  wait "$SERVER" || true
+  expect_dump "$WORK/dump-before"
+  queues=$(ctl status "$ZCRX_IF_A" --json | jq '.[0].bound_queues | length')
+  expect "$queues" -eq 0 "no queue bound"
+  nic_as_usual
+}
+
+scenario_zcrxctl_run_starts_again() {
+  local first second
+  nic_off
+  nic_dump >"$WORK/dump-before"
+  chmod 0711 "$WORK"
+  start_sink run "$ZCRX_IF_A" --user=nobody --restart --
+  first=$(server_of_zcrxctl)
+  kill -KILL "$first"
+  for _ in {1..300}; do
+    second=$(server_of_zcrxctl || true)
+    if [[ -n $second && $second != "$first" && $(grep -c '^listening' "$WORK/server") -eq 2 ]]; then break; fi
+    sleep 0.1
+  done
+  send_files 1
+  stop_server
+  expect_dump "$WORK/dump-before"
   nic_as_usual
 }
 

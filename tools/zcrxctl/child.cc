@@ -24,8 +24,15 @@ constexpr int kCannotRun = 126;
 constexpr int kNoProgram = 127;
 
 [[noreturn]] void Become(const std::vector<std::string>& command,
-                         const std::map<std::string, std::string>& environment, pid_t parent) {
-  // Nobody would release the queues that it uses.
+                         const std::map<std::string, std::string>& environment,
+                         const std::function<absl::Status()>& prepare, pid_t parent) {
+  if (prepare) {
+    if (const absl::Status prepared = prepare(); !prepared.ok()) {
+      fprintf(stderr, "zcrxctl: %s\n", std::string(prepared.message()).c_str());
+      _exit(kCannotRun);
+    }
+  }
+  // Nobody would release the queues that it uses. After a change of the user, which undoes it.
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(kSignalled + SIGTERM);
   for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
@@ -51,10 +58,13 @@ ChildRunner::ChildRunner() {
 ChildRunner::~ChildRunner() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
 int ChildRunner::Run(const std::vector<std::string>& command,
-                     const std::map<std::string, std::string>& environment) {
+                     const std::map<std::string, std::string>& environment, const ChildHooks& hooks) {
   const timespec at_once = {};
   const int early = sigtimedwait(&waiting_, nullptr, &at_once);
-  if (early > 0 && early != SIGCHLD) return kSignalled + early;
+  if (early > 0 && early != SIGCHLD) {
+    ended_ = true;
+    return kSignalled + early;
+  }
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) {
@@ -63,11 +73,13 @@ int ChildRunner::Run(const std::vector<std::string>& command,
   }
   if (child == 0) {
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    Become(command, environment, parent);
+    Become(command, environment, hooks.in_child, parent);
   }
+  if (hooks.in_parent) hooks.in_parent();
   while (true) {
     siginfo_t info = {};
     const int signal = sigwaitinfo(&waiting_, &info);
+    ended_ |= signal > 0 && signal != SIGCHLD;
     // What a terminal sends, it sends to the child as well.
     if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL) kill(child, signal);
     int status = 0;

@@ -56,6 +56,7 @@ absl::StatusOr<Outcome> Down(const Arguments& arguments);
 absl::StatusOr<Outcome> Restore(const Arguments& arguments);
 absl::StatusOr<Outcome> Status(const Arguments& arguments);
 absl::StatusOr<Outcome> Explain(const Arguments& arguments);
+absl::StatusOr<Outcome> Run(const Arguments& arguments);
 absl::StatusOr<Outcome> SetSplit(const Arguments& arguments);
 
 }  // namespace zcrx::ctl
