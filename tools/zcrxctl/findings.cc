@@ -23,11 +23,13 @@ constexpr std::array kDrivers = {"bnxt_en", "mlx5_core", "gve", "fbnic", "netdev
 
 // --- Judges of one thing each ------------------------------------------------------------
 
+// Names of interfaces are quoted throughout: they are anybody's choice, and some shell will read the
+// commands.
 using Findings = std::vector<Finding>;
 
 void JudgeState(const NicFacts& facts, const std::string& self, Findings& findings) {
   const netdev::Interface& interface = facts.nic.interface;
-  const std::string& name = interface.name;
+  const std::string name = Quote(interface.name);
   if (!interface.up) {
     findings.push_back(
         {"interface-down", absl::StrCat(name, " is down"), absl::StrCat("ip link set ", name, " up")});
@@ -46,14 +48,14 @@ void JudgeState(const NicFacts& facts, const std::string& self, Findings& findin
     findings.push_back({"dead-reservation",
                         absl::StrCat("reservation ", reservation.id, " of ", name, " is left of process ",
                                      reservation.pid, ", which is gone"),
-                        absl::StrCat(self, " restore ", Quote(name))});
+                        absl::StrCat(self, " restore ", name)});
     break;  // one command is for all of them
   }
 }
 
 void JudgeSplit(const NicState& nic, const std::string& self, Findings& findings) {
-  const std::string& name = nic.interface.name;
-  const std::string fix = absl::StrCat(self, " set-split ", Quote(name), " on");
+  const std::string name = Quote(nic.interface.name);
+  const std::string fix = absl::StrCat(self, " set-split ", name, " on");
   if (nic.rings.header_split == HeaderSplit::kDisabled) {
     findings.push_back({"header-split-off", absl::StrCat("header/data split of ", name, " is off"), fix});
   } else if (nic.rings.header_split == HeaderSplit::kUnknown) {
@@ -69,7 +71,7 @@ void JudgeSplit(const NicState& nic, const std::string& self, Findings& findings
 }
 
 void JudgeFilters(const NicState& nic, Findings& findings) {
-  const std::string& name = nic.interface.name;
+  const std::string name = Quote(nic.interface.name);
   const auto& filters = nic.features.ntuple_filters;
   if (!filters.has_value() || (filters->fixed && !filters->on)) {
     findings.push_back(
@@ -145,16 +147,16 @@ void JudgeRules(const NicFacts& facts, const Question& question, const std::stri
                 Findings& findings) {
   if (!question.port.has_value()) return;
   const NicState& nic = facts.nic;
-  const std::string& name = nic.interface.name;
+  const std::string name = Quote(nic.interface.name);
   const std::vector<Rule> rules = RulesFor(nic, *question.port);
   if (rules.empty()) {
     // A queue that is somebody's gets no rule; that finding has the fix.
     if (question.queue.has_value() && !TakenBy(facts, question).empty()) return;
-    findings.push_back(
-        {"rule-missing", absl::StrCat("no flow rule of ", name, " steers TCP port ", *question.port),
-         question.queue.has_value()
-             ? AddRules(name, *question.port, *question.queue, {"tcp4", "tcp6"})
-             : absl::StrCat(self, " up ", Quote(name), " --queues=1 --port=", *question.port)});
+    findings.push_back({"rule-missing",
+                        absl::StrCat("no flow rule of ", name, " steers TCP port ", *question.port),
+                        question.queue.has_value()
+                            ? AddRules(nic.interface.name, *question.port, *question.queue, {"tcp4", "tcp6"})
+                            : absl::StrCat(self, " up ", name, " --queues=1 --port=", *question.port)});
     return;
   }
   if (!question.queue.has_value()) return;
@@ -164,12 +166,13 @@ void JudgeRules(const NicFacts& facts, const Question& question, const std::stri
     // One that spreads over several is right where the queue is among them: a server has them all.
     if (rule.rss_context.has_value() && targets.contains(*question.queue)) continue;
     const char* family = *rule.tcp == netdev::IpFamily::kIpv4 ? "tcp4" : "tcp6";
-    findings.push_back({"rule-elsewhere",
-                        absl::StrCat("rule ", rule.id, " of ", name, " steers TCP port ", *question.port,
-                                     " (", family, ") to ", targets.empty() ? "nowhere" : "queue ",
-                                     absl::StrJoin(targets, ", "), ", not to ", *question.queue),
-                        absl::StrCat("ethtool -N ", name, " delete ", rule.id, " && ",
-                                     AddRules(name, *question.port, *question.queue, {family}))});
+    findings.push_back(
+        {"rule-elsewhere",
+         absl::StrCat("rule ", rule.id, " of ", name, " steers TCP port ", *question.port, " (", family,
+                      ") to ", targets.empty() ? "nowhere" : "queue ", absl::StrJoin(targets, ", "),
+                      ", not to ", *question.queue),
+         absl::StrCat("ethtool -N ", name, " delete ", rule.id, " && ",
+                      AddRules(nic.interface.name, *question.port, *question.queue, {family}))});
   }
 }
 

@@ -20,14 +20,14 @@ std::string SpillFix(const NicState& nic, uint32_t queue) {
   weights[queue] = 0;
   if (std::all_of(weights.begin(), weights.end(), [](uint32_t weight) { return weight == 0; }))
     weights[queue == 0 ? 1 : 0] = 1;
-  return absl::StrCat("ethtool -X ", nic.interface.name, " weight ", absl::StrJoin(weights, " "));
+  return absl::StrCat("ethtool -X ", Quote(nic.interface.name), " weight ", absl::StrJoin(weights, " "));
 }
 
 std::string AddRules(const std::string& interface, uint16_t port, uint32_t queue,
                      const std::vector<const char*>& families) {
   return absl::StrJoin(families, " && ", [&](std::string* out, const char* family) {
-    absl::StrAppend(out, "ethtool -N ", interface, " flow-type ", family, " dst-port ", port, " action ",
-                    queue);
+    absl::StrAppend(out, "ethtool -N ", Quote(interface), " flow-type ", family, " dst-port ", port,
+                    " action ", queue);
   });
 }
 
@@ -37,7 +37,8 @@ std::string ChannelsFix(const NicState& nic, uint32_t queues) {
   const uint32_t others = combined ? nic.channels->rx.count : nic.channels->combined.count;
   const uint32_t max = combined ? nic.channels->combined.max : nic.channels->rx.max;
   if (queues < others || queues - others > max) return "";
-  return absl::StrCat("ethtool -L ", nic.interface.name, combined ? " combined " : " rx ", queues - others);
+  return absl::StrCat("ethtool -L ", Quote(nic.interface.name), combined ? " combined " : " rx ",
+                      queues - others);
 }
 
 std::string TryAnother(const Question& question, const std::vector<std::string>& interfaces,
