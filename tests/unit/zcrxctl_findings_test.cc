@@ -205,6 +205,30 @@ TEST(JudgeNicTest, VerdictPerQueue) {
   EXPECT_TRUE(JudgeQueues(Facts())[3].good);
 }
 
+// An interface may be called nearly anything.
+TEST(JudgeNicTest, NamesAreQuotedInCommands) {
+  NicFacts facts = Facts();
+  facts.nic.interface.name = "e;reboot";
+  facts.nic.interface.up = false;
+  facts.nic.interface.xdp_attached = true;
+  facts.nic.rings.header_split = netdev::HeaderSplit::kDisabled;
+  facts.nic.features.ntuple_filters->on = false;
+  facts.nic.rss[0].table = {2};
+  facts.nic.rules.clear();
+  facts.reservations = {{.id = 1, .pid = 5, .alive = false, .rx_queues = {3}, .flows = {}}};
+  for (const Question& question : {Of(2, 80), Of(7), Of(std::nullopt, 80)}) {
+    Question named = question;
+    named.interface = facts.nic.interface.name;
+    for (const Finding& finding : JudgeNic(facts, named, kSelf)) {
+      std::string fix = finding.fix;
+      for (size_t at = fix.find("'e;reboot'"); at != std::string::npos; at = fix.find("'e;reboot'"))
+        fix.erase(at, 10);
+      EXPECT_NE(fix, finding.fix);
+      EXPECT_EQ(fix.find("reboot"), std::string::npos) << finding.fix;
+    }
+  }
+}
+
 Machine Able() {
   Machine machine;
   machine.features.io_uring = machine.features.defer_taskrun = machine.features.zero_copy_receive = true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/zcrxctl/error_table.h"
 
-#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "absl/strings/numbers.h"
@@ -131,11 +131,13 @@ std::span<const Meaning> AllMeanings() { return kMeanings; }
 std::vector<Ranked> MeaningsOf(int error, std::optional<Operation> operation,
                                const std::set<std::string>& findings) {
   std::vector<Ranked> ranked;
-  for (const Meaning& meaning : kMeanings) {
-    if (meaning.error != error || operation.value_or(meaning.operation) != meaning.operation) continue;
-    ranked.push_back({.meaning = &meaning, .likely = AnyOf(meaning.findings, findings)});
+  for (const bool likely : {true, false}) {
+    for (const Meaning& meaning : kMeanings) {
+      if (meaning.error != error || operation.value_or(meaning.operation) != meaning.operation) continue;
+      if (AnyOf(meaning.findings, findings) == likely)
+        ranked.push_back({.meaning = &meaning, .likely = likely});
+    }
   }
-  std::stable_partition(ranked.begin(), ranked.end(), [](const Ranked& one) { return one.likely; });
   return ranked;
 }
 

@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/zcrxctl/owners.h"
 #include "tools/zcrxctl/self.h"
 
 namespace zcrx::ctl {
@@ -18,121 +17,19 @@ using netdev::HeaderSplit;
 using netdev::NicState;
 using netdev::ReservationInfo;
 using netdev::Rule;
-using netdev::RxQueue;
 
 // Drivers that let an application bring the memory of a queue; netdevsim with our patches.
 constexpr std::array kDrivers = {"bnxt_en", "mlx5_core", "gve", "fbnic", "netdevsim"};
 
-// What Runtime::Create() pins if nobody says otherwise (PoolOptions::bytes), and its rings.
-constexpr uint64_t kRegionBytes = 64u << 20;
-constexpr uint64_t kRingBytes = 2u << 20;
-
-bool Contains(const std::vector<uint32_t>& all, uint32_t one) {
-  return std::find(all.begin(), all.end(), one) != all.end();
-}
-
-// --- Who has a queue, and what arrives there -------------------------------------------
-
-std::string OwnerOfQueue(const NicState& nic, uint32_t queue) {
-  for (const RxQueue& one : nic.rx_queues) {
-    if (one.id == queue) return OwnerOf(one);
-  }
-  return "";
-}
-
-const ReservationInfo* ReservationOf(const NicFacts& facts, uint32_t queue) {
-  for (const ReservationInfo& reservation : facts.reservations) {
-    if (Contains(reservation.rx_queues, queue)) return &reservation;
-  }
-  return nullptr;
-}
-
-bool SpillsInto(const NicState& nic, uint32_t queue) {
-  return !nic.rss.empty() && Contains(nic.rss[0].table, queue);
-}
-
-std::set<uint32_t> TargetsOf(const NicState& nic, const Rule& rule) {
-  if (!rule.rx_queue.has_value()) return {};
-  if (!rule.rss_context.has_value()) return {*rule.rx_queue};
-  std::set<uint32_t> targets;
-  for (const netdev::RssContext& context : nic.rss) {
-    if (context.id != *rule.rss_context) continue;
-    for (const uint32_t queue : context.table) targets.insert(queue + *rule.rx_queue);
-  }
-  return targets;
-}
-
-std::vector<Rule> RulesFor(const NicState& nic, uint16_t port) {
-  std::vector<Rule> rules;
-  for (const Rule& rule : nic.rules) {
-    if (rule.tcp.has_value() && rule.local_port == port) rules.push_back(rule);
-  }
-  return rules;
-}
-
-// Queues that nobody has or has reserved; not the last one for all other traffic.
-std::vector<uint32_t> FreeQueues(const NicFacts& facts) {
-  std::vector<uint32_t> free;
-  for (uint32_t queue = 0; queue < facts.nic.interface.rx_queues; ++queue) {
-    if (OwnerOfQueue(facts.nic, queue).empty() && ReservationOf(facts, queue) == nullptr)
-      free.push_back(queue);
-  }
-  return free;
-}
-
-// --- Commands ----------------------------------------------------------------------------
-
-// The table without the queue: the others keep their shares.
-std::string SpillFix(const NicState& nic, uint32_t queue) {
-  std::vector<uint32_t> weights(nic.interface.rx_queues);
-  for (const uint32_t target : nic.rss[0].table) {
-    if (target < weights.size()) ++weights[target];
-  }
-  if (queue >= weights.size() || weights.size() < 2) return "";
-  weights[queue] = 0;
-  if (std::all_of(weights.begin(), weights.end(), [](uint32_t weight) { return weight == 0; }))
-    weights[queue == 0 ? 1 : 0] = 1;
-  return absl::StrCat("ethtool -X ", nic.interface.name, " weight ", absl::StrJoin(weights, " "));
-}
-
-std::string AddRules(const std::string& interface, uint16_t port, uint32_t queue,
-                     const std::vector<const char*>& families) {
-  return absl::StrJoin(families, " && ", [&](std::string* out, const char* family) {
-    absl::StrAppend(out, "ethtool -N ", interface, " flow-type ", family, " dst-port ", port, " action ",
-                    queue);
-  });
-}
-
-// As many channels; empty if the NIC cannot have them.
-std::string ChannelsFix(const NicState& nic, uint32_t queues) {
-  if (!nic.channels.has_value()) return "";
-  const bool combined = nic.channels->combined.max > 0;
-  const uint32_t others = combined ? nic.channels->rx.count : nic.channels->combined.count;
-  const uint32_t max = combined ? nic.channels->combined.max : nic.channels->rx.max;
-  if (queues < others || queues - others > max) return "";
-  return absl::StrCat("ethtool -L ", nic.interface.name, combined ? " combined " : " rx ", queues - others);
-}
-
-std::string TryAnother(const Question& question, const std::vector<std::string>& interfaces,
-                       const std::string& self) {
-  if (interfaces.empty()) return "";
-  Question other = question;
-  other.interface = interfaces.front();
-  return DoctorCommand(self, other);
-}
-
-// What needs root: as an ordinary user has to say it.
-std::string AsRoot(const Machine& machine, const std::string& command) {
-  return machine.root ? command : absl::StrCat("su -c ", Quote(command));
-}
-
 // --- Judges of one thing each ------------------------------------------------------------
 
+// Names of interfaces are quoted throughout: they are anybody's choice, and some shell will read the
+// commands.
 using Findings = std::vector<Finding>;
 
 void JudgeState(const NicFacts& facts, const std::string& self, Findings& findings) {
   const netdev::Interface& interface = facts.nic.interface;
-  const std::string& name = interface.name;
+  const std::string name = Quote(interface.name);
   if (!interface.up) {
     findings.push_back(
         {"interface-down", absl::StrCat(name, " is down"), absl::StrCat("ip link set ", name, " up")});
@@ -151,14 +48,14 @@ void JudgeState(const NicFacts& facts, const std::string& self, Findings& findin
     findings.push_back({"dead-reservation",
                         absl::StrCat("reservation ", reservation.id, " of ", name, " is left of process ",
                                      reservation.pid, ", which is gone"),
-                        absl::StrCat(self, " restore ", Quote(name))});
+                        absl::StrCat(self, " restore ", name)});
     break;  // one command is for all of them
   }
 }
 
 void JudgeSplit(const NicState& nic, const std::string& self, Findings& findings) {
-  const std::string& name = nic.interface.name;
-  const std::string fix = absl::StrCat(self, " set-split ", Quote(name), " on");
+  const std::string name = Quote(nic.interface.name);
+  const std::string fix = absl::StrCat(self, " set-split ", name, " on");
   if (nic.rings.header_split == HeaderSplit::kDisabled) {
     findings.push_back({"header-split-off", absl::StrCat("header/data split of ", name, " is off"), fix});
   } else if (nic.rings.header_split == HeaderSplit::kUnknown) {
@@ -174,7 +71,7 @@ void JudgeSplit(const NicState& nic, const std::string& self, Findings& findings
 }
 
 void JudgeFilters(const NicState& nic, Findings& findings) {
-  const std::string& name = nic.interface.name;
+  const std::string name = Quote(nic.interface.name);
   const auto& filters = nic.features.ntuple_filters;
   if (!filters.has_value() || (filters->fixed && !filters->on)) {
     findings.push_back(
@@ -250,16 +147,16 @@ void JudgeRules(const NicFacts& facts, const Question& question, const std::stri
                 Findings& findings) {
   if (!question.port.has_value()) return;
   const NicState& nic = facts.nic;
-  const std::string& name = nic.interface.name;
+  const std::string name = Quote(nic.interface.name);
   const std::vector<Rule> rules = RulesFor(nic, *question.port);
   if (rules.empty()) {
     // A queue that is somebody's gets no rule; that finding has the fix.
     if (question.queue.has_value() && !TakenBy(facts, question).empty()) return;
-    findings.push_back(
-        {"rule-missing", absl::StrCat("no flow rule of ", name, " steers TCP port ", *question.port),
-         question.queue.has_value()
-             ? AddRules(name, *question.port, *question.queue, {"tcp4", "tcp6"})
-             : absl::StrCat(self, " up ", Quote(name), " --queues=1 --port=", *question.port)});
+    findings.push_back({"rule-missing",
+                        absl::StrCat("no flow rule of ", name, " steers TCP port ", *question.port),
+                        question.queue.has_value()
+                            ? AddRules(nic.interface.name, *question.port, *question.queue, {"tcp4", "tcp6"})
+                            : absl::StrCat(self, " up ", name, " --queues=1 --port=", *question.port)});
     return;
   }
   if (!question.queue.has_value()) return;
@@ -269,12 +166,13 @@ void JudgeRules(const NicFacts& facts, const Question& question, const std::stri
     // One that spreads over several is right where the queue is among them: a server has them all.
     if (rule.rss_context.has_value() && targets.contains(*question.queue)) continue;
     const char* family = *rule.tcp == netdev::IpFamily::kIpv4 ? "tcp4" : "tcp6";
-    findings.push_back({"rule-elsewhere",
-                        absl::StrCat("rule ", rule.id, " of ", name, " steers TCP port ", *question.port,
-                                     " (", family, ") to ", targets.empty() ? "nowhere" : "queue ",
-                                     absl::StrJoin(targets, ", "), ", not to ", *question.queue),
-                        absl::StrCat("ethtool -N ", name, " delete ", rule.id, " && ",
-                                     AddRules(name, *question.port, *question.queue, {family}))});
+    findings.push_back(
+        {"rule-elsewhere",
+         absl::StrCat("rule ", rule.id, " of ", name, " steers TCP port ", *question.port, " (", family,
+                      ") to ", targets.empty() ? "nowhere" : "queue ", absl::StrJoin(targets, ", "),
+                      ", not to ", *question.queue),
+         absl::StrCat("ethtool -N ", name, " delete ", rule.id, " && ",
+                      AddRules(nic.interface.name, *question.port, *question.queue, {family}))});
   }
 }
 
@@ -300,48 +198,9 @@ void JudgeSpill(const NicState& nic, const Question& question, Findings& finding
 
 }  // namespace
 
-std::string DoctorCommand(const std::string& self, const Question& question) {
-  std::string command = absl::StrCat(self, " doctor");
-  if (!question.interface.empty()) absl::StrAppend(&command, " ", Quote(question.interface));
-  if (question.queue.has_value()) absl::StrAppend(&command, " --queue=", *question.queue);
-  if (question.port.has_value()) absl::StrAppend(&command, " --port=", *question.port);
-  return command;
-}
-
 bool IsOfAKindThatCan(const netdev::Interface& interface) {
   return !interface.bus.empty() &&
          std::find(kDrivers.begin(), kDrivers.end(), interface.driver) != kDrivers.end();
-}
-
-std::vector<Finding> JudgeMachine(const Machine& machine, const Question& question, const std::string& self) {
-  Findings findings;
-  const KernelFeatures& features = machine.features;
-  // 1: forbidden for all but a group and CAP_SYS_ADMIN.
-  if (machine.io_uring_disabled.value_or(0) == 2 || (machine.io_uring_disabled == 1 && !features.io_uring)) {
-    findings.push_back({"io-uring-disabled",
-                        absl::StrCat("the sysctl kernel.io_uring_disabled is ", *machine.io_uring_disabled),
-                        AsRoot(machine, "sysctl -w kernel.io_uring_disabled=0")});
-  } else if (!features.io_uring || !features.defer_taskrun || !features.zero_copy_receive) {
-    findings.push_back({"kernel-too-old", features.reason, ""});
-  } else if (machine.config_zcrx == false) {
-    findings.push_back({"kernel-config", "the kernel was built without CONFIG_IO_URING_ZCRX", ""});
-  }
-  if (!machine.net_admin) {
-    const std::string again = DoctorCommand(self, question);
-    findings.push_back(
-        {"no-capability",
-         "CAP_NET_ADMIN in the initial user namespace is missing, for this tool as for a server (setcap "
-         "cap_net_admin,cap_ipc_lock+ep PROGRAM gives it to a program)",
-         absl::StrCat("su -c ", Quote(again))});
-  }
-  if (!machine.ipc_lock && machine.memlock.value_or(UINT64_MAX) < kRegionBytes + kRingBytes) {
-    findings.push_back(
-        {"memlock-too-low",
-         absl::StrCat("RLIMIT_MEMLOCK is ", *machine.memlock, " bytes, a region has ", kRegionBytes,
-                      " unless a server says otherwise, and CAP_IPC_LOCK is missing"),
-         AsRoot(machine, absl::StrCat("prlimit --pid=", machine.parent, " --memlock=unlimited"))});
-  }
-  return findings;
 }
 
 std::vector<Finding> JudgeNic(const NicFacts& facts, const Question& question, const std::string& self) {

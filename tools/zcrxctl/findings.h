@@ -6,14 +6,14 @@
 #define ZCRX_TOOLS_ZCRXCTL_FINDINGS_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "tools/zcrxctl/fixes.h"
 #include "tools/zcrxctl/json.h"
 #include "tools/zcrxctl/machine.h"
+#include "tools/zcrxctl/queue_facts.h"
 #include "zcrx/netdev.h"
-#include "zcrx/nic_reservation.h"
 
 namespace zcrx::ctl {
 
@@ -21,19 +21,6 @@ struct Finding {
   std::string id;    // "header-split-off"
   std::string what;  // a sentence
   std::string fix;   // a command for a shell; empty if no command helps
-};
-
-// "Would a server on this port get zero copy from this queue?"
-struct Question {
-  std::string interface;
-  std::optional<uint32_t> queue;
-  std::optional<uint16_t> port;
-};
-
-struct NicFacts {
-  netdev::NicState nic;
-  std::vector<netdev::ReservationInfo> reservations;
-  std::vector<std::string> better_interfaces;  // others, that can
 };
 
 // `self` is our own program, for commands of ours.
@@ -54,9 +41,6 @@ struct QueueVerdict {
   std::string words;
 };
 std::vector<QueueVerdict> JudgeQueues(const NicFacts& facts);
-
-// "doctor IF --queue=N --port=P"
-std::string DoctorCommand(const std::string& self, const Question& question);
 
 Json ToJson(const std::vector<Finding>& findings);
 

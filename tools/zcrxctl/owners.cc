@@ -6,6 +6,7 @@
 #include <fstream>
 #include <system_error>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -43,6 +44,10 @@ std::vector<Process> IoUringProcesses() {
       continue;
     std::ifstream comm(entry->path() / "comm");
     std::getline(comm, process.name);
+    // Whatever a process calls itself, a terminal is to show it and do nothing else.
+    for (char& c : process.name) {
+      if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
+    }
     processes.push_back(process);
   }
   std::sort(processes.begin(), processes.end(),
