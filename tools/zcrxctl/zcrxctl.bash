@@ -14,6 +14,7 @@ _zcrxctl_options() { # SUBCOMMAND
     doctor) echo "--queue= --port= --probe $common" ;;
     plan) echo "--queues= --port= --address= $common" ;;
     up) echo "--queues= --port= --address= --exec $common" ;;
+    run) echo "--user= --queues= --port= --address= --region_mib= --restart $common" ;;
     restore) echo "--all $common" ;;
     explain) echo "--op=register --op=recv --op=ctrl $common" ;;
     *) echo "$common" ;;
@@ -31,7 +32,7 @@ _zcrxctl() {
     esac
   done
   if [[ -z $subcommand ]]; then
-    words='doctor plan up down restore status explain set-split --help'
+    words='doctor plan up down restore status explain run set-split --help'
   elif [[ $current == -* ]]; then
     words=$(_zcrxctl_options "$subcommand")
   elif [[ $subcommand == explain && $operands == 0 ]]; then
