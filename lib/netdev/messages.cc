@@ -274,7 +274,7 @@ absl::StatusOr<std::vector<PagePool>> ParsePagePools(const std::vector<Payload>&
     PagePool pool = ReadPagePool(message.attributes());
     const auto index = message.attributes().U32(uapi::kNetdevAttrPagePoolIfindex);
     if (absl::Status status = message.status(); !status.ok()) return status;
-    if (!interface_index.has_value() || index == interface_index) pools.push_back(std::move(pool));
+    if (!interface_index.has_value() || index == interface_index) pools.push_back(pool);
   }
   SortById(pools);
   return pools;
