@@ -7,8 +7,8 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
-#include <algorithm>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <string_view>
 
@@ -59,9 +59,16 @@ void ReadIoUring(const std::optional<Attributes>& nest, T& owned) {
   owned.io_uring_buffer_bytes = nest->U32(uapi::kNetdevAttrIoUringRxBufLen);
 }
 
+// Not std::sort: in what it assigns, g++ 12 takes optional members for uninitialized ones when it optimises.
 template <typename T>
 void SortById(std::vector<T>& objects) {
-  std::sort(objects.begin(), objects.end(), [](const T& a, const T& b) { return a.id < b.id; });
+  std::multimap<uint64_t, T> sorted;
+  for (T& object : objects) {
+    const uint64_t id = object.id;
+    sorted.emplace(id, std::move(object));
+  }
+  objects.clear();
+  for (auto& [id, object] : sorted) objects.push_back(std::move(object));
 }
 
 RssContext ReadRssContext(const Attributes& attributes) {
