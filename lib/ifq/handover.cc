@@ -105,9 +105,10 @@ absl::StatusOr<TakenQueue> TakeInheritedQueue(uint32_t number) {
   static std::mutex mutex;
   static std::set<uint32_t> taken;
   const std::lock_guard lock(mutex);
-  if (!taken.insert(number).second)
+  if (!taken.insert(number).second) {
     return absl::FailedPreconditionError(
         absl::StrCat("the inherited queue ", number, " has been used by a runtime"));
+  }
   return TakenQueue{.fds = fds, .description = *description};
 }
 

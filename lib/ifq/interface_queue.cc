@@ -150,9 +150,10 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Prepare(Ring& ri
                                                                         const InterfaceQueueOptions& options,
                                                                         const KernelFeatures& features,
                                                                         std::shared_ptr<Waker> waker) {
-  if (options.share.has_value())
+  if (options.share.has_value()) {
     return absl::InvalidArgumentError(
         "a queue for another process cannot be shared; fix: no InterfaceQueueOptions::share");
+  }
   return RegisterNew(ring, options, features, std::move(waker), /*shareable=*/true);
 }
 

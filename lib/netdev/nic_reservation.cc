@@ -28,15 +28,11 @@ constexpr auto kPause = std::chrono::milliseconds(10);
 
 using Progress = std::function<void(const Change& change, bool done)>;
 
-std::vector<uint32_t> IdsOf(const std::vector<RssContext>& contexts) {
+template <typename T>
+std::vector<uint32_t> IdsOf(const std::vector<T>& all) {
   std::vector<uint32_t> ids;
-  for (const RssContext& context : contexts) ids.push_back(context.id);
-  return ids;
-}
-
-std::vector<uint32_t> IdsOf(const std::vector<Rule>& rules) {
-  std::vector<uint32_t> ids;
-  for (const Rule& rule : rules) ids.push_back(rule.id);
+  ids.reserve(all.size());
+  for (const T& one : all) ids.push_back(one.id);
   return ids;
 }
 

@@ -72,9 +72,10 @@ absl::StatusOr<std::optional<Step>> ChannelStep(const NicState& nic, uint32_t mi
                    " more would be needed for ", queues,
                    " that nobody else uses (rules, RSS contexts and other programs "
                    "have theirs, and one must stay for all other traffic)");
-  if (!nic.channels.has_value())
+  if (!nic.channels.has_value()) {
     return absl::FailedPreconditionError(
         absl::StrCat(too_few, "; the driver has a fixed number; fix: fewer queues"));
+  }
   Channels channels = *nic.channels;
   Channels::Kind& kind = channels.combined.max > 0 ? channels.combined : channels.rx;
   if (kind.count + missing > kind.max) {
@@ -208,7 +209,7 @@ std::optional<std::string> DesiredValue(const NicState& nic, const NicRecord& re
   const std::optional<std::string> now = ReadSetting(nic, setting);
   const KeptSetting* kept = record.Find(setting);
   if (!now.has_value()) return std::nullopt;
-  const std::string original = kept != nullptr ? kept->original : *now;
+  std::string original = kept != nullptr ? kept->original : *now;
   if (record.reservations.empty()) return original;
   switch (setting) {
     case Setting::kChannels:

@@ -32,9 +32,10 @@ PreparedQueue& PreparedQueue::operator=(PreparedQueue&&) noexcept = default;
 PreparedQueue::~PreparedQueue() = default;
 
 absl::StatusOr<PreparedQueue> PreparedQueue::Create(const RuntimeOptions& options) {
-  if (!options.interface_queue.has_value())
+  if (!options.interface_queue.has_value()) {
     return absl::InvalidArgumentError(
         "RuntimeOptions::interface_queue is missing; fix: name interface and rx queue");
+  }
   const KernelFeatures features = ProbeKernel();
   if (!features.zero_copy_receive) return absl::UnimplementedError(features.reason);
   auto state = std::make_unique<State>();

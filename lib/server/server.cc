@@ -49,9 +49,10 @@ absl::StatusOr<ServerOptions> WithInherited(ServerOptions options) {
   }
   const absl::StatusOr<std::vector<InheritedQueue>> queues = InheritedQueues();
   if (!queues.ok()) return queues.status();
-  if (queues->empty())
+  if (queues->empty()) {
     return absl::FailedPreconditionError(
         "this process has inherited no queues; fix: start it by `zcrxctl run`");
+  }
   for (const InheritedQueue& queue : *queues) options.rx_queues.push_back(queue.rx_queue);
   options.runtime.interface_queue = {.inherited = 0, .interface = queues->front().interface};
   return options;
@@ -134,6 +135,7 @@ absl::Status ServerState::StartWorkers(const ServerOptions& options) {
     interrupts = std::move(nic->rx_queues);
   }
   std::vector<QueueShare> shares;
+  shares.reserve(options.rx_queues.size());
   for (size_t i = 0; i < options.rx_queues.size(); ++i) shares.emplace_back(options.threads_per_queue);
   for (size_t i = 0; i < group_->size(); ++i) {
     WorkerOptions worker = {.runtime = options.runtime, .cpus = {}, .no_delay = options.listener.no_delay};
@@ -207,15 +209,14 @@ std::vector<ServerThreadStats> ServerState::stats() const {
 
 }  // namespace internal
 
-absl::StatusOr<Server> Server::Start(const ServerOptions& given, Handler handler) {
-  const absl::StatusOr<ServerOptions> with_queues = internal::WithInherited(given);
+absl::StatusOr<Server> Server::Start(const ServerOptions& options, Handler handler) {
+  const absl::StatusOr<ServerOptions> with_queues = internal::WithInherited(options);
   if (!with_queues.ok()) return with_queues.status();
-  const ServerOptions& options = *with_queues;
-  size_t threads = options.rx_queues.size() * options.threads_per_queue;
-  if (threads == 0) threads = options.threads != 0 ? options.threads : internal::UsableCpus();
-  if (absl::Status checked = internal::Check(options, threads); !checked.ok()) return checked;
+  size_t threads = with_queues->rx_queues.size() * with_queues->threads_per_queue;
+  if (threads == 0) threads = with_queues->threads != 0 ? with_queues->threads : internal::UsableCpus();
+  if (absl::Status checked = internal::Check(*with_queues, threads); !checked.ok()) return checked;
   auto state = std::make_unique<internal::ServerState>(std::move(handler), threads);
-  if (absl::Status started = state->Start(options); !started.ok()) return started;
+  if (absl::Status started = state->Start(*with_queues); !started.ok()) return started;
   return Server(std::move(state));
 }
 

@@ -12,6 +12,9 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
+// BPF_ADD and BPF_K are 0, which a linter takes for a mistake where all three are together.
+constexpr uint16_t kAdd = BPF_ALU;
+
 sock_filter Instruction(uint16_t code, uint32_t operand, uint8_t if_true = 0, uint8_t if_false = 0) {
   return {.code = code, .jt = if_true, .jf = if_false, .k = operand};
 }
@@ -29,7 +32,7 @@ absl::Status SteerByQueue(int fd, std::span<const uint32_t> rx_queues, uint32_t 
     program.push_back(
         Instruction(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF) + SKF_AD_RANDOM));
     program.push_back(Instruction(BPF_ALU | BPF_MOD | BPF_K, each));
-    program.push_back(Instruction(BPF_ALU | BPF_ADD | BPF_K, i * each));
+    program.push_back(Instruction(kAdd, i * each));
     program.push_back(Instruction(BPF_RET | BPF_A, 0));
   }
   // No socket has this number: the kernel then takes one by the flow's hash.

@@ -22,9 +22,10 @@ absl::StatusOr<User> FindUser(const std::string& name_or_number) {
     return absl::InvalidArgumentError(
         absl::StrCat("there is no user \"", name_or_number, "\"; fix: --user=NAME of one that exists"));
   }
-  if (entry->pw_uid == 0)
+  if (entry->pw_uid == 0) {
     return absl::InvalidArgumentError(
         "--user is root, who has all capabilities; fix: another user, or \"up --exec\"");
+  }
   return User{.name = entry->pw_name, .uid = entry->pw_uid, .gid = entry->pw_gid};
 }
 
