@@ -28,7 +28,6 @@
 
 namespace {
 
-using zcrx::netdev::HeaderSplit;
 using zcrx::netdev::Interface;
 using zcrx::netdev::IpFamily;
 using zcrx::netdev::RxQueue;
@@ -72,28 +71,12 @@ std::string OrUnknown(std::optional<uint32_t> value) {
   return value.has_value() ? absl::StrCat(*value) : std::string("unknown");
 }
 
-bool Owned(const RxQueue& queue) {
-  return queue.io_uring || queue.dmabuf.has_value() || queue.xdp_socket || queue.leased;
-}
-
 std::string Owner(const RxQueue& queue) {
   if (queue.io_uring) return absl::StrCat("io_uring buffer_bytes=", OrUnknown(queue.io_uring_buffer_bytes));
   if (queue.dmabuf.has_value()) return absl::StrCat("dmabuf binding=", *queue.dmabuf);
   if (queue.xdp_socket) return "xdp-socket";
   if (queue.leased) return "leased";
   return "none";
-}
-
-const char* Name(HeaderSplit split) {
-  switch (split) {
-    case HeaderSplit::kEnabled:
-      return "on";
-    case HeaderSplit::kDisabled:
-      return "off";
-    case HeaderSplit::kUnknown:
-      break;
-  }
-  return "unknown";
 }
 
 absl::Status Show(const Interface& interface, const Arguments&) {
@@ -111,7 +94,7 @@ absl::Status Show(const Interface& interface, const Arguments&) {
          interface.up ? "up" : "down", interface.xdp_attached ? "attached" : "none",
          interface.numa_node.has_value() ? absl::StrCat(*interface.numa_node).c_str() : "none",
          interface.rx_queues);
-  printf("rings header_split=%s threshold=%s threshold_max=%s rx=%s rx_max=%s\n", Name(rings->header_split),
+  printf("rings header_split=%s threshold=%s threshold_max=%s rx=%s rx_max=%s\n", NameOf(rings->header_split),
          OrUnknown(rings->header_split_threshold).c_str(),
          OrUnknown(rings->header_split_threshold_max).c_str(), OrUnknown(rings->rx).c_str(),
          OrUnknown(rings->rx_max).c_str());
@@ -185,7 +168,7 @@ absl::Status Wait(const Interface& interface, const Arguments& arguments) {
                                               ": it has ", interface.rx_queues, " queues and is ",
                                               interface.up ? "up" : "down"));
     }
-    if (bound ? queue->io_uring : !Owned(*queue)) return absl::OkStatus();
+    if (bound ? queue->io_uring : !queue->owned()) return absl::OkStatus();
     if (std::chrono::steady_clock::now() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat("queue ", id, " of ", interface.name, " is not ",
                                                       arguments[1], " after ", arguments[2],

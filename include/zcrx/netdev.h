@@ -74,6 +74,9 @@ enum class HeaderSplit {
   kEnabled,  // as the driver reports it; zero copy wants it to have been *set*
 };
 
+// "unknown", "off", "on".
+const char* NameOf(HeaderSplit split);
+
 struct RingSettings {
   HeaderSplit header_split = HeaderSplit::kUnknown;
   // Packets up to this size, in bytes, are not split. Zero copy wants 0.
@@ -136,6 +139,8 @@ struct RxQueue {
   std::optional<uint32_t> dmabuf;                 // devmem TCP; number of the binding
   bool xdp_socket = false;                        // AF_XDP, zero copy
   bool leased = false;                            // to a virtual interface
+
+  bool owned() const { return io_uring || dmabuf.has_value() || xdp_socket || leased; }
 };
 
 // Pieces taken from a pool (`alloc_`), by the way they were had, and given back

@@ -22,16 +22,14 @@ namespace zcrx::inline v0 {
 namespace internal {
 namespace {
 
-constexpr char kVariable[] = "ZCRX_INHERIT";
-
 absl::Status Malformed(const std::string& value) {
   return absl::InvalidArgumentError(
-      absl::StrCat(kVariable, "=\"", value, "\" is not what a launcher writes (see zcrx/inherit.h)"));
+      absl::StrCat(kInheritVariable, "=\"", value, "\" is not what a launcher writes (see zcrx/inherit.h)"));
 }
 
 // Those of this process; empty if the variable is not set or meant for another.
 absl::StatusOr<std::vector<QueueFds>> FindQueues() {
-  const char* value = getenv(kVariable);
+  const char* value = getenv(kInheritVariable);
   if (value == nullptr) return std::vector<QueueFds>();
   return ParseInheritValue(value, getpid());
 }
@@ -79,11 +77,11 @@ absl::StatusOr<int> WriteDescription(const QueueDescription& description) {
 absl::StatusOr<QueueDescription> ReadDescription(int fd) {
   QueueDescription description;
   const ssize_t bytes = pread(fd, &description, sizeof(description), 0);
-  if (bytes < 0) return ErrnoStatus(errno, absl::StrCat(kVariable, ": descriptor ", fd));
+  if (bytes < 0) return ErrnoStatus(errno, absl::StrCat(kInheritVariable, ": descriptor ", fd));
   if (static_cast<size_t>(bytes) != sizeof(description) || description.magic != QueueDescription::kMagic ||
       description.bytes != sizeof(description)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(kVariable, ": descriptor ", fd,
+        absl::StrCat(kInheritVariable, ": descriptor ", fd,
                      " is no queue of this version of zcrx; fix: launcher and server of the same"));
   }
   description.interface.back() = '\0';

@@ -47,7 +47,9 @@ struct QueueFds {
   std::array<int, 4> all() const { return {ring, description, rings, region}; }
 };
 
-// The value of ZCRX_INHERIT for a process, and what it says.
+inline constexpr char kInheritVariable[] = "ZCRX_INHERIT";
+
+// Its value for a process, and what that says.
 std::string InheritValue(int pid, const std::vector<QueueFds>& queues);
 absl::StatusOr<std::vector<QueueFds>> ParseInheritValue(const std::string& value, int pid);
 

@@ -28,8 +28,6 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
-constexpr size_t kHugePageBytes = size_t{2} << 20;
-
 // The size of a ring for which `wanted` entries, the option `name`, are asked; 0: one per piece.
 absl::StatusOr<uint32_t> RoundEntries(const char* name, uint32_t wanted, uint32_t most,
                                       const PoolRegion& region) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <linux/mman.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,10 +15,8 @@ namespace zcrx::inline v0::internal {
 
 namespace {
 
-constexpr int kHugePageShift = 21;
-
 size_t AlignmentOf(const MappingOptions& options) {
-  return options.huge_pages ? std::max(options.alignment, size_t{1} << kHugePageShift) : options.alignment;
+  return options.huge_pages ? std::max(options.alignment, kHugePageBytes) : options.alignment;
 }
 
 }  // namespace
@@ -47,7 +46,7 @@ Mapping Mapping::MapAt(int fd, int flags, size_t bytes, size_t alignment) {
 }
 
 Mapping Mapping::Map(size_t bytes, const MappingOptions& options) {
-  const int huge = options.huge_pages ? MAP_HUGETLB | (kHugePageShift << MAP_HUGE_SHIFT) : 0;
+  const int huge = options.huge_pages ? MAP_HUGETLB | MAP_HUGE_2MB : 0;
   return MapAt(-1, MAP_PRIVATE | MAP_ANONYMOUS | huge, bytes, AlignmentOf(options));
 }
 

@@ -14,10 +14,12 @@ size_t PageBytes();
 // `bytes` rounded up to whole units.
 constexpr size_t RoundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
+inline constexpr size_t kHugePageBytes = size_t{2} << 20;
+
 // How a mapping is had. On failure it is empty and errno says why.
 struct MappingOptions {
   size_t alignment = 0;     // where that is more than a page
-  bool huge_pages = false;  // of 2 MiB, which must have been reserved
+  bool huge_pages = false;  // which must have been reserved
 };
 
 // Owns zeroed memory that a fork does not copy: the kernel pins it, and a child has

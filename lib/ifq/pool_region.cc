@@ -17,7 +17,6 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
-constexpr size_t kHugePageBytes = size_t{2} << 20;
 // IORING_REGISTER_ZCRX_IFQ takes areas of at most 1 TiB.
 constexpr size_t kMostBytes = size_t{1} << 40;
 

@@ -226,9 +226,9 @@ absl::Status Workshop::DoRule(const RuleStep& step, const NicState& nic, KeptRes
   mine.adding.reset();
   if (!added.ok()) return added.status();
   mine.rules.push_back(*added);
-  const absl::StatusOr<NicState> now = Read();
+  const absl::StatusOr<std::vector<Rule>> now = ListRules(interface_);
   if (!now.ok()) return now.status();
-  const Rule* rule = FindById(now->rules, *added);
+  const Rule* rule = FindById(*now, *added);
   if (rule == nullptr || !Matches(*rule, step.rule))
     return NotAsWritten(interface_.name, Describe(step, interface_.name).what);
   return Save();
@@ -256,11 +256,13 @@ absl::Status Workshop::Remove(uint32_t id) {
 }
 
 void Workshop::RemoveRules(const KeptReservation& reservation) {
+  if (reservation.rules.empty()) return;
+  const absl::StatusOr<std::vector<Rule>> now = ListRules(interface_);
+  if (!now.ok()) return Leave(std::string(now.status().message()));
   const std::vector<TcpRule> rules = RulesOf(reservation);
   for (size_t i = reservation.rules.size(); i-- > 0;) {
     const uint32_t number = reservation.rules[i];
-    const absl::StatusOr<NicState> nic = Read();
-    const Rule* rule = nic.ok() ? FindById(nic->rules, number) : nullptr;
+    const Rule* rule = FindById(*now, number);
     if (rule == nullptr) {
       if (!reservation.removing)
         Leave(absl::StrCat("rule ", number, " of ", interface_.name, ", which is not there any more"));

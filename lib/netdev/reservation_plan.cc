@@ -31,8 +31,7 @@ std::set<uint32_t> ReservedQueues(const NicRecord& record) {
 std::set<uint32_t> TakenQueues(const NicState& nic, const NicRecord& record) {
   std::set<uint32_t> queues = ReservedQueues(record);
   for (const RxQueue& queue : nic.rx_queues) {
-    if (queue.io_uring || queue.dmabuf.has_value() || queue.xdp_socket || queue.leased)
-      queues.insert(queue.id);
+    if (queue.owned()) queues.insert(queue.id);
   }
   for (const Rule& rule : nic.rules) {
     if (rule.rx_queue.has_value() && !rule.rss_context.has_value()) queues.insert(*rule.rx_queue);

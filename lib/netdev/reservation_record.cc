@@ -148,6 +148,28 @@ bool ReadLine(const std::string& line, NicRecord& record) {
   return words.ok();
 }
 
+// --- Where it is -----------------------------------------------------------------
+
+// Interfaces are numbered anew in each network namespace.
+absl::StatusOr<std::string> PathOf(const std::string& directory, const Interface& interface) {
+  struct stat space = {};
+  if (stat("/proc/thread-self/ns/net", &space) != 0) return ErrnoStatus(errno, "/proc/thread-self/ns/net");
+  return absl::StrCat(directory, "/nic-", space.st_ino, "-", interface.index);
+}
+
+absl::StatusOr<NicRecord> ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return NicRecord();
+  std::ostringstream text;
+  text << file.rdbuf();
+  absl::StatusOr<NicRecord> record = NicRecord::FromText(text.str());
+  if (!record.ok()) {
+    return absl::DataLossError(absl::StrCat(path, " is not what zcrx wrote: ", record.status().message(),
+                                            "; fix: see that the NIC is as it should be, and remove it"));
+  }
+  return record;
+}
+
 }  // namespace
 
 ProcessId ProcessId::Own() { return {.pid = getpid(), .started = StartOf(getpid())}; }
@@ -214,13 +236,6 @@ absl::StatusOr<NicRecord> NicRecord::FromText(std::string_view text) {
 
 // --- The file --------------------------------------------------------------------
 
-// Interfaces are numbered anew in each network namespace.
-static absl::StatusOr<std::string> PathOf(const std::string& directory, const Interface& interface) {
-  struct stat space = {};
-  if (stat("/proc/thread-self/ns/net", &space) != 0) return ErrnoStatus(errno, "/proc/thread-self/ns/net");
-  return absl::StrCat(directory, "/nic-", space.st_ino, "-", interface.index);
-}
-
 absl::StatusOr<RecordFile> RecordFile::Open(const std::string& directory, const Interface& interface) {
   if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
     return ErrnoStatus(errno, absl::StrCat("creating ", directory));
@@ -241,19 +256,6 @@ RecordFile::RecordFile(RecordFile&& other) noexcept
 
 RecordFile::~RecordFile() {
   if (lock_ >= 0) close(lock_);
-}
-
-static absl::StatusOr<NicRecord> ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return NicRecord();
-  std::ostringstream text;
-  text << file.rdbuf();
-  absl::StatusOr<NicRecord> record = NicRecord::FromText(text.str());
-  if (!record.ok()) {
-    return absl::DataLossError(absl::StrCat(path, " is not what zcrx wrote: ", record.status().message(),
-                                            "; fix: see that the NIC is as it should be, and remove it"));
-  }
-  return record;
 }
 
 absl::StatusOr<NicRecord> RecordFile::Load() const { return ReadFile(path_); }

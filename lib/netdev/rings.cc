@@ -24,6 +24,18 @@ uint8_t ToEthtool(HeaderSplit split) {
 
 }  // namespace
 
+const char* NameOf(HeaderSplit split) {
+  switch (split) {
+    case HeaderSplit::kUnknown:
+      break;
+    case HeaderSplit::kDisabled:
+      return "off";
+    case HeaderSplit::kEnabled:
+      return "on";
+  }
+  return "unknown";
+}
+
 absl::StatusOr<RingSettings> GetRings(const Interface& interface) {
   auto reply = EthtoolGet(interface, ETHTOOL_MSG_RINGS_GET, ETHTOOL_A_RINGS_HEADER, "rings");
   if (!reply.ok()) return reply.status();

@@ -41,22 +41,10 @@ std::optional<std::vector<uint32_t>> ParseChannels(const std::string& value) {
 }
 
 std::optional<HeaderSplit> ParseSplit(const std::string& value) {
-  if (value == "on") return HeaderSplit::kEnabled;
-  if (value == "off") return HeaderSplit::kDisabled;
-  if (value == "unknown") return HeaderSplit::kUnknown;
-  return std::nullopt;
-}
-
-std::string SplitValue(HeaderSplit split) {
-  switch (split) {
-    case HeaderSplit::kUnknown:
-      return "unknown";
-    case HeaderSplit::kDisabled:
-      return "off";
-    case HeaderSplit::kEnabled:
-      break;
+  for (const HeaderSplit split : {HeaderSplit::kEnabled, HeaderSplit::kDisabled, HeaderSplit::kUnknown}) {
+    if (value == NameOf(split)) return split;
   }
-  return "on";
+  return std::nullopt;
 }
 
 std::optional<bool> ParseOn(const std::string& value) {
@@ -120,7 +108,7 @@ std::optional<std::string> ReadSetting(const NicState& nic, Setting setting) {
       if (!nic.features.ntuple_filters.has_value()) return std::nullopt;
       return nic.features.ntuple_filters->on ? "on" : "off";
     case Setting::kHeaderSplit:
-      return SplitValue(nic.rings.header_split);
+      return NameOf(nic.rings.header_split);
     case Setting::kHeaderSplitThreshold:
       if (!nic.rings.header_split_threshold.has_value()) return std::nullopt;
       return absl::StrCat(*nic.rings.header_split_threshold);

@@ -74,7 +74,7 @@ absl::Status PassOn(std::span<const PreparedQueue> queues) {
       if (fcntl(fd, F_SETFD, 0) != 0) return ErrnoStatus(errno, "letting a descriptor be inherited");
     }
   }
-  if (setenv("ZCRX_INHERIT", internal::InheritValue(getpid(), all).c_str(), 1) != 0)
+  if (setenv(internal::kInheritVariable, internal::InheritValue(getpid(), all).c_str(), 1) != 0)
     return ErrnoStatus(errno, "setenv");
   return absl::OkStatus();
 }

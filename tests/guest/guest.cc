@@ -84,8 +84,7 @@ void WaitUntilQueueIsFree(uint32_t queue) {
     const auto queues = netdev::GetRxQueues(*interface);
     ASSERT_TRUE(queues.ok()) << queues.status();
     ASSERT_GT(queues->size(), queue);
-    const netdev::RxQueue& each = (*queues)[queue];
-    if (!each.io_uring && !each.dmabuf.has_value() && !each.xdp_socket) return;
+    if (!(*queues)[queue].owned()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   ADD_FAILURE() << "queue " << queue << " of " << InterfaceA() << " is still in use after 10 s";

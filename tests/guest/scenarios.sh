@@ -198,6 +198,13 @@ scenario_proxy_protocol() {
 
 # --- The sink: in namespace a, files come from b --------------------------------------
 
+# Not every kernel tells.
+expect_no_copy_by_kernel() {
+  if ! grep -q 'bytes_copied_by_kernel=unknown' "$WORK/server"; then
+    expect "$(summary bytes_copied_by_kernel)" -eq 0 "no byte copied by the kernel on the way to the region"
+  fi
+}
+
 # sink_two_files OPTION...: two files of the same contents, one after the other; both must arrive.
 sink_two_files() {
   local n
@@ -223,10 +230,7 @@ sink_two_files() {
   expect "$(summary connections)" -eq 2 "2 connections"
   expect "$(summary failed)" -eq 0 "no failed connection"
   expect "$(summary bytes_received)" -eq 40000006 "all bytes"
-  # Not every kernel tells.
-  if ! grep -q 'bytes_copied_by_kernel=unknown' "$WORK/server"; then
-    expect "$(summary bytes_copied_by_kernel)" -eq 0 "no byte copied by the kernel on the way to the region"
-  fi
+  expect_no_copy_by_kernel
 }
 
 scenario_sink() {

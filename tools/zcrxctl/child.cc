@@ -20,8 +20,6 @@ namespace {
 
 constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 constexpr int kSignalled = 128;  // and the number, as shells have it
-constexpr int kCannotRun = 126;
-constexpr int kNoProgram = 127;
 
 [[noreturn]] void Become(const std::vector<std::string>& command,
                          const std::map<std::string, std::string>& environment,

@@ -22,6 +22,10 @@ struct ChildHooks {
   std::function<void()> in_parent = nullptr;
 };
 
+// What Run() gives for a program that cannot be run at all, as shells have it.
+inline constexpr int kCannotRun = 126;
+inline constexpr int kNoProgram = 127;
+
 // Runs programs while signals that would end us are passed on to them.
 class ChildRunner {
  public:

@@ -9,7 +9,6 @@
 namespace zcrx::ctl {
 namespace {
 
-using netdev::HeaderSplit;
 using netdev::NicState;
 using netdev::RxQueue;
 
@@ -73,18 +72,6 @@ void AppendNic(const Examination& examination, const Style& style, std::string& 
 }
 
 }  // namespace
-
-const char* NameOf(HeaderSplit split) {
-  switch (split) {
-    case HeaderSplit::kEnabled:
-      return "on";
-    case HeaderSplit::kDisabled:
-      return "off";
-    case HeaderSplit::kUnknown:
-      break;
-  }
-  return "unknown";
-}
 
 void AppendFindings(const std::vector<Finding>& findings, const Style& style, std::string& text) {
   for (const Finding& finding : findings) {

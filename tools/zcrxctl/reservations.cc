@@ -2,11 +2,13 @@
 #include "tools/zcrxctl/reservations.h"
 
 #include <cstdint>
+#include <cstdio>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "tools/zcrxctl/arguments.h"
+#include "tools/zcrxctl/command.h"
 #include "tools/zcrxctl/flags.h"
 #include "zcrx/netdev.h"
 
@@ -64,6 +66,13 @@ Json ToJson(const std::vector<netdev::Change>& changes) {
   for (const netdev::Change& change : changes)
     list.push_back({{"what", change.what}, {"command", change.command}});
   return list;
+}
+
+int ReleaseAfter(int status, netdev::NicReservation& reservation) {
+  const absl::Status released = reservation.Release();
+  if (released.ok()) return status;
+  fprintf(stderr, "zcrxctl: %s\n", std::string(released.message()).c_str());
+  return status == kExitFine ? kExitWrong : status;
 }
 
 absl::StatusOr<std::vector<std::string>> AllInterfaces() {

@@ -22,6 +22,10 @@ std::string Describe(const netdev::ReservationInfo& reservation);
 Json ToJson(const netdev::ReservationInfo& reservation);
 Json ToJson(const std::vector<netdev::Change>& changes);
 
+// Undoes a reservation that was held while a command ran. The exit status: the command's `status`; 1 if that
+// was fine and something could not be undone, which is said on stderr.
+int ReleaseAfter(int status, netdev::NicReservation& reservation);
+
 // Of this network namespace.
 absl::StatusOr<std::vector<std::string>> AllInterfaces();
 

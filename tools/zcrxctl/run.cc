@@ -23,10 +23,6 @@ namespace {
 // A server that crashes at once must not keep the NIC busy.
 constexpr unsigned kRestartPauseSeconds = 1;
 
-// What ChildRunner::Run() gives for a program that cannot be run, whatever comes.
-constexpr int kCannotRun = 126;
-constexpr int kNoProgram = 127;
-
 absl::StatusOr<std::vector<PreparedQueue>> Prepare(const std::string& interface,
                                                    const std::vector<uint32_t>& rx_queues) {
   std::vector<PreparedQueue> queues;
@@ -83,15 +79,9 @@ absl::StatusOr<Outcome> Run(const Arguments& arguments) {
           arguments.command[0].c_str());
   const absl::StatusOr<int> status =
       RunServer(runner, options->interface, reservation->rx_queues(), *user, arguments.command);
-  const absl::Status released = reservation->Release();
+  const int exit_code = ReleaseAfter(status.value_or(kExitWrong), *reservation);
   if (!status.ok()) return status.status();
-  Outcome outcome;
-  outcome.exit_code = *status;
-  if (!released.ok()) {
-    fprintf(stderr, "zcrxctl: %s\n", std::string(released.message()).c_str());
-    if (outcome.exit_code == kExitFine) outcome.exit_code = kExitWrong;
-  }
-  return outcome;
+  return Outcome{.text = "", .json = {}, .exit_code = exit_code};
 }
 
 }  // namespace zcrx::ctl

@@ -20,9 +20,6 @@ std::string Describe(const Examination& examination, bool whole, const Style& st
 
 void AppendFindings(const std::vector<Finding>& findings, const Style& style, std::string& text);
 
-// "on", "off", "unknown".
-const char* NameOf(netdev::HeaderSplit split);
-
 }  // namespace zcrx::ctl
 
 #endif  // ZCRX_TOOLS_ZCRXCTL_SHOW_EXAMINATION_H_

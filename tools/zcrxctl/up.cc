@@ -41,14 +41,9 @@ absl::StatusOr<Outcome> RunInside(const ReservationOptions& options, const Argum
   fputs(absl::GetFlag(FLAGS_json) ? absl::StrCat(made.json.dump(), "\n").c_str() : made.text.c_str(), stderr);
   const std::map<std::string, std::string> environment = {
       {"ZCRX_INTERFACE", options.interface}, {"ZCRX_QUEUES", absl::StrJoin(reservation->rx_queues(), ",")}};
-  Outcome outcome;
-  outcome.exit_code =
+  const int status =
       runner.Run(FillIn(arguments.command, options.interface, reservation->rx_queues()), environment);
-  if (const absl::Status released = reservation->Release(); !released.ok()) {
-    fprintf(stderr, "zcrxctl: %s\n", std::string(released.message()).c_str());
-    if (outcome.exit_code == kExitFine) outcome.exit_code = kExitWrong;
-  }
-  return outcome;
+  return Outcome{.text = "", .json = {}, .exit_code = ReleaseAfter(status, *reservation)};
 }
 
 }  // namespace
