@@ -143,6 +143,9 @@ struct RxQueue {
   bool owned() const { return io_uring || dmabuf.has_value() || xdp_socket || leased; }
 };
 
+// "io_uring", "dmabuf", "xsk", "lease"; empty if it is nobody's. The kernel does not tell which process.
+std::string OwnerOf(const RxQueue& queue);
+
 // Pieces taken from a pool (`alloc_`), by the way they were had, and given back
 // to it (`recycle_`).
 struct PagePoolStats {

@@ -9,6 +9,7 @@
 #include "zcrx/buffer.h"           // IWYU pragma: export
 #include "zcrx/buffer_chain.h"     // IWYU pragma: export
 #include "zcrx/cancel.h"           // IWYU pragma: export
+#include "zcrx/examination.h"      // IWYU pragma: export
 #include "zcrx/features.h"         // IWYU pragma: export
 #include "zcrx/file.h"             // IWYU pragma: export
 #include "zcrx/inherit.h"          // IWYU pragma: export

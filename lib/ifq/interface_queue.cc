@@ -19,10 +19,10 @@
 #include "lib/ifq/take.h"
 #include "lib/netdev/interface.h"
 #include "lib/netdev/queues.h"
-#include "lib/netdev/rings.h"
 #include "lib/ring/refill_ring.h"
 #include "lib/uapi/log.h"
 #include "lib/uapi/zcrx.h"
+#include "zcrx/examination.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -55,31 +55,31 @@ std::optional<uint64_t> MemlockLimit() {
   return limit.rlim_cur;
 }
 
-// What the NIC says of itself now. Best effort: what cannot be read stays absent.
-RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion& region, bool rbuf_ring,
+// What the NIC says of itself now, and what the doctor would say of it. Best effort: what cannot be read
+// stays absent.
+RegisterFacts GatherFacts(const InterfaceQueueOptions& options, const PoolRegion* region, bool rbuf_ring,
                           const KernelFeatures& features) {
   RegisterFacts facts;
   facts.interface = options.interface;
   facts.rx_queue = options.rx_queue;
-  facts.buffer_bytes = region.piece_bytes();
   facts.page_bytes = PageBytes();
-  facts.pool_bytes = region.bytes();
+  facts.buffer_bytes = region != nullptr ? region->piece_bytes() : options.pool.buffer_bytes;
+  facts.pool_bytes = region != nullptr ? region->bytes() : options.pool.bytes;
   facts.rbuf_ring = rbuf_ring;
   facts.kernel_knows_large_buffers = features.large_buffers;
   facts.memlock_limit = MemlockLimit();
-
-  const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
-  if (!interface.ok()) return facts;
-  facts.driver = interface->driver;
-  facts.rx_queues = interface->rx_queues;
-  facts.xdp_attached = interface->xdp_attached;
-  if (const auto rings = netdev::GetRings(*interface); rings.ok()) {
-    if (rings->header_split != netdev::HeaderSplit::kUnknown) {
-      facts.header_split = rings->header_split == netdev::HeaderSplit::kEnabled;
-    }
-    facts.header_split_threshold = rings->header_split_threshold;
-  }
+  auto examination = netdev::Examine({.interface = options.interface, .queue = options.rx_queue});
+  if (!examination.ok()) return facts;
+  if (examination->nic.has_value()) facts.driver = examination->nic->interface.driver;
+  facts.findings = std::move(examination->findings);
   return facts;
+}
+
+// Whether -EEXIST may pass by waiting: another owner of the queue may be dying. An XDP program stays.
+bool WorthRetrying(int error, const std::string& interface) {
+  if (error != EEXIST) return false;
+  const absl::StatusOr<netdev::Interface> now = netdev::FindInterface(interface);
+  return !now.ok() || !now->xdp_attached;
 }
 
 // Null: a piece that comes back after the end is of use to nobody.
@@ -242,6 +242,8 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterNew(
     std::shared_ptr<Waker> waker, bool shareable) {
   const bool rbuf_ring = UsesRbufRing(options, features);
   const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(options.interface);
+  if (ErrnoOf(interface.status()) == ENODEV)
+    return RegisterError(ENODEV, GatherFacts(options, /*region=*/nullptr, rbuf_ring, features));
   if (!interface.ok()) return interface.status();
   absl::StatusOr<PoolRegion> region = PoolRegion::Map(options.pool, interface->numa_node, shareable);
   if (!region.ok()) return region.status();
@@ -261,10 +263,8 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::RegisterNew(
       queue->Locate(*interface, options.rx_queue);
       return queue;
     }
-    const RegisterFacts facts = GatherFacts(options, queue->ledger_->region(), rbuf_ring, features);
-    if (!WorthRetrying(error, facts) || std::chrono::steady_clock::now() + pause > deadline) {
-      return RegisterError(error, facts);
-    }
+    if (!WorthRetrying(error, options.interface) || std::chrono::steady_clock::now() + pause > deadline)
+      return RegisterError(error, GatherFacts(options, &queue->ledger_->region(), rbuf_ring, features));
     if (!told) {
       told = true;
       Log(LogSeverity::kWarning, "queue.busy", NameOf(options),

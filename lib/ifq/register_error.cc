@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ifq/register_error.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <initializer_list>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::internal {
@@ -13,46 +17,41 @@ std::string DriverOf(const RegisterFacts& facts) {
   return facts.driver.empty() ? "" : absl::StrCat(" (driver ", facts.driver, ")");
 }
 
+bool Found(const RegisterFacts& facts, std::initializer_list<std::string_view> ids) {
+  return std::any_of(facts.findings.begin(), facts.findings.end(), [ids](const netdev::Finding& finding) {
+    return std::find(ids.begin(), ids.end(), finding.id) != ids.end();
+  });
+}
+
 // Most refusals of a queue that exists are -EINVAL: header split comes first, as it is the usual one.
 std::string InvalidArgument(const RegisterFacts& facts) {
-  const std::string& nic = facts.interface;
-  if (facts.header_split == false) {
-    return absl::StrCat(
-        "header/data split is not switched on (a driver's default does not count); fix: ethtool -G ", nic,
-        " tcp-data-split on");
-  }
-  if (facts.header_split_threshold.value_or(0) != 0) {
-    return absl::StrCat("header/data split has a threshold of ", *facts.header_split_threshold,
-                        " bytes, it must be 0; fix: ethtool -G ", nic,
-                        " hds-thresh 0, with an ethtool that knows it (6.14 does not)");
-  }
+  if (Found(facts, {"header-split-off", "header-split-unknown", "header-split-threshold"}))
+    return "the kernel wants header/data split, of every packet";
   if (facts.buffer_bytes != facts.page_bytes) {
     return absl::StrCat("pieces of ", facts.buffer_bytes, " bytes are refused",
                         facts.kernel_knows_large_buffers
-                            ? absl::StrCat(" by ", nic, DriverOf(facts))
+                            ? absl::StrCat(" by ", facts.interface, DriverOf(facts))
                             : ": this kernel takes one page only (larger ones came with Linux 7.0)",
                         "; fix: PoolOptions::buffer_bytes = ", facts.page_bytes);
   }
   return absl::StrCat(
       "the kernel refuses the request; the usual cause: header/data split was not set, even if the driver "
       "reports it as its default; fix: ethtool -G ",
-      nic, " tcp-data-split on",
+      facts.interface, " tcp-data-split on",
       facts.rbuf_ring ? "; if it was, the rbuf ring is refused; fix: InterfaceQueueOptions::completion = "
                         "CompletionRing::kMainCq"
                       : "");
 }
 
 std::string NotSupported(const RegisterFacts& facts) {
-  if (facts.buffer_bytes != facts.page_bytes && facts.header_split == true) {
+  if (facts.buffer_bytes != facts.page_bytes && !Found(facts, {"no-dma-device", "driver-unknown"})) {
     return absl::StrCat("either the driver cannot receive into pieces of ", facts.buffer_bytes,
                         " bytes (fix: PoolOptions::buffer_bytes = ", facts.page_bytes,
                         "), or it has no memory providers at all, or the kernel lacks CONFIG_IO_URING_ZCRX");
   }
   return "the interface cannot receive into memory of an application: it has no DMA device (virtual "
-         "interfaces), or its "
-         "driver has no queue management with memory providers, or the kernel lacks CONFIG_IO_URING_ZCRX; "
-         "drivers that can: "
-         "bnxt, mlx5, gve, fbnic, and netdevsim with kernel-patches/";
+         "interfaces), or its driver has no queue management with memory providers, or the kernel lacks "
+         "CONFIG_IO_URING_ZCRX; drivers that can: bnxt, mlx5, gve, fbnic, and netdevsim with kernel-patches/";
 }
 
 std::string NoMemory(const RegisterFacts& facts) {
@@ -66,20 +65,13 @@ std::string NoMemory(const RegisterFacts& facts) {
 }
 
 std::string Exists(const RegisterFacts& facts) {
-  if (facts.xdp_attached == true) {
-    return absl::StrCat("an XDP program is attached; fix: ip link set ", facts.interface, " xdp off");
-  }
-  return absl::StrCat(
-      "the queue has a memory provider already: another process uses it, or one that has died is still being "
-      "cleaned up; fix: take another queue, end that process, or raise busy_timeout");
+  if (Found(facts, {"xdp-attached"})) return "an XDP program is in the way";
+  return "the queue has a memory provider already: another process uses it, or one that has died is still "
+         "being cleaned up; fix: take another queue, end that process, or raise busy_timeout";
 }
 
 std::string OutOfRange(const RegisterFacts& facts) {
-  if (facts.rx_queues.has_value() && facts.rx_queue >= *facts.rx_queues) {
-    return absl::StrCat("the interface has ", *facts.rx_queues,
-                        " rx queues, numbered from 0; fix: take one of them, or ethtool -L ", facts.interface,
-                        " to have more");
-  }
+  if (Found(facts, {"no-such-queue"})) return "there is no such queue";
   if (facts.buffer_bytes != facts.page_bytes) {
     return absl::StrCat("the region's memory is not contiguous enough for pieces of ", facts.buffer_bytes,
                         " bytes; fix: PoolOptions::pages = PoolPages::kHuge");
@@ -106,8 +98,7 @@ std::string CauseAndFix(int error, const RegisterFacts& facts) {
     case EOPNOTSUPP:
       return NotSupported(facts);
     case ENODEV:
-      return "no such interface in this network namespace; fix: see `ip link`, or run inside the right "
-             "namespace (ip netns exec)";
+      return "the interface is not there, or was being removed";
     case ENODATA:
       return "the driver did not use the memory it was given for this queue; it may support memory providers "
              "only with other "
@@ -123,7 +114,7 @@ std::string CauseAndFix(int error, const RegisterFacts& facts) {
                    "rbuf_entries"
                  : "the refill ring's region is too large; fix: a smaller refill_entries";
     case ENETDOWN:
-      return absl::StrCat("the interface is down; fix: ip link set ", facts.interface, " up");
+      return "the interface is down";
     case EPROTO:
       return absl::StrCat("the kernel laid out the refill ring ", facts.rbuf_ring ? "or the rbuf ring " : "",
                           "in a way this version of zcrx does not know; fix: a newer zcrx");
@@ -134,15 +125,21 @@ std::string CauseAndFix(int error, const RegisterFacts& facts) {
   }
 }
 
+// Each with its command, in the order of the doctor.
+std::string Findings(const RegisterFacts& facts) {
+  if (facts.findings.empty()) return "";
+  return absl::StrCat(
+      "; found: ", absl::StrJoin(facts.findings, "; ", [](std::string* out, const netdev::Finding& finding) {
+        absl::StrAppend(out, finding.what, finding.fix.empty() ? "" : "; fix: ", finding.fix);
+      }));
+}
+
 }  // namespace
 
 absl::Status RegisterError(int error, const RegisterFacts& facts) {
-  return ErrnoStatus(error, absl::StrCat("zero-copy receive on ", facts.interface, " rx queue ",
-                                         facts.rx_queue, DriverOf(facts), ": ", CauseAndFix(error, facts)));
-}
-
-bool WorthRetrying(int error, const RegisterFacts& facts) {
-  return error == EEXIST && facts.xdp_attached != true;
+  return ErrnoStatus(error,
+                     absl::StrCat("zero-copy receive on ", facts.interface, " rx queue ", facts.rx_queue,
+                                  DriverOf(facts), ": ", CauseAndFix(error, facts), Findings(facts)));
 }
 
 }  // namespace zcrx::inline v0::internal

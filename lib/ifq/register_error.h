@@ -8,9 +8,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
-#include "zcrx/interface_queue.h"
+#include "zcrx/examination.h"
 
 namespace zcrx::inline v0::internal {
 
@@ -24,20 +25,13 @@ struct RegisterFacts {
   size_t pool_bytes = 0;
   bool rbuf_ring = false;  // asked for, of a kernel that reports it
   bool kernel_knows_large_buffers = false;
-  std::optional<uint32_t> rx_queues;
-  std::optional<bool> header_split;  // tcp-data-split is "on", not merely reported
-  std::optional<uint32_t> header_split_threshold;
-  std::optional<bool> xdp_attached;
   std::optional<uint64_t> memlock_limit;  // RLIMIT_MEMLOCK in bytes; absent: unlimited
+  std::vector<netdev::Finding> findings;  // of Examine()
 };
 
-// The status for `error` (positive). The order of the kernel's checks is in
-// io_uring/zcrx.c:io_register_zcrx() and net/core/netdev_rx_queue.c.
+// The status for `error` (positive): what the errno means, and all that was found. The order of the kernel's
+// checks is in io_uring/zcrx.c:io_register_zcrx() and net/core/netdev_rx_queue.c.
 absl::Status RegisterError(int error, const RegisterFacts& facts);
-
-// Whether -EEXIST may pass by waiting: another owner of the queue may be dying.
-// An XDP program does not go away.
-bool WorthRetrying(int error, const RegisterFacts& facts);
 
 }  // namespace zcrx::inline v0::internal
 

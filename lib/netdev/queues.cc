@@ -42,4 +42,11 @@ absl::StatusOr<std::vector<RxQueue>> GetRxQueueDetails(const Interface& interfac
   return queues;
 }
 
+std::string OwnerOf(const RxQueue& queue) {
+  if (queue.io_uring) return "io_uring";
+  if (queue.dmabuf.has_value()) return "dmabuf";
+  if (queue.xdp_socket) return "xsk";
+  return queue.leased ? "lease" : "";
+}
+
 }  // namespace zcrx::inline v0::netdev

@@ -38,27 +38,35 @@ void ExpectNotSaid(int error, const RegisterFacts& facts, const std::string& wor
 TEST(RegisterErrorTest, CausesWithOneErrno) {
   ExpectSays(EPERM, Facts(), "CAP_NET_ADMIN");
   ExpectSays(EBUSY, Facts(), "AF_XDP");
-  ExpectSays(ENODEV, Facts(), "network namespace");
+  ExpectSays(ENODEV, Facts(), "is not there");
   ExpectSays(ENODATA, Facts(), "did not use the memory");
   ExpectSays(EFAULT, Facts(), "pinned");
   ExpectSays(E2BIG, Facts(), "refill_entries");
   ExpectSays(EOVERFLOW, Facts(), "refill_entries");
-  ExpectSays(ENETDOWN, Facts(), "ip link set eth7 up");
+  ExpectSays(ENETDOWN, Facts(), "is down");
   ExpectSays(EPROTO, Facts(), "newer zcrx");
   ExpectSays(ENOSYS, Facts(), "seccomp");
   ExpectSays(EIO, Facts(), "dmesg");
   ExpectSays(EOPNOTSUPP, Facts(), "DMA device");
 }
 
+TEST(RegisterErrorTest, FindingsAreCarriedWithTheirCommands) {
+  RegisterFacts facts = Facts();
+  ExpectNotSaid(ENETDOWN, facts, "found");
+  facts.findings = {{"interface-down", "eth7 is down", "ip link set eth7 up"},
+                    {"no-flow-rules", "it has none", ""}};
+  ExpectSays(ENETDOWN, facts, "; found: eth7 is down; fix: ip link set eth7 up; it has none");
+}
+
 TEST(RegisterErrorTest, InvalidArgumentIsToldApart) {
   RegisterFacts facts = Facts();
   ExpectSays(EINVAL, facts, "ethtool -G eth7 tcp-data-split on");
-  facts.header_split = false;
-  ExpectSays(EINVAL, facts, "not switched on");
-  facts.header_split = true;
-  facts.header_split_threshold = 256;
-  ExpectSays(EINVAL, facts, "hds-thresh 0");
-  facts.header_split_threshold = 0;
+  for (const char* id : {"header-split-off", "header-split-unknown", "header-split-threshold"}) {
+    facts.findings = {{id, "it is not as it should be", "mend it"}};
+    ExpectSays(EINVAL, facts, "wants header/data split, of every packet; found: it is not");
+    ExpectNotSaid(EINVAL, facts, "ethtool");
+  }
+  facts.findings.clear();
   facts.buffer_bytes = 65536;
   ExpectSays(EINVAL, facts, "Linux 7.0");
   facts.kernel_knows_large_buffers = true;
@@ -67,33 +75,30 @@ TEST(RegisterErrorTest, InvalidArgumentIsToldApart) {
 
 TEST(RegisterErrorTest, RbufRingIsNamedWhereItMayBeTheCause) {
   RegisterFacts facts = Facts();
-  facts.header_split = true;
   ExpectNotSaid(EINVAL, facts, "rbuf");
   facts.rbuf_ring = true;
   ExpectSays(EINVAL, facts, "CompletionRing::kMainCq");
   ExpectSays(EOVERFLOW, facts, "rbuf_entries");
   ExpectSays(EPROTO, facts, "rbuf ring");
-  facts.header_split = false;
+  facts.findings = {{"header-split-off", "it is off", "mend it"}};
   ExpectNotSaid(EINVAL, facts, "rbuf");
 }
 
 TEST(RegisterErrorTest, ExistsIsToldApart) {
   RegisterFacts facts = Facts();
   ExpectSays(EEXIST, facts, "busy_timeout");
-  EXPECT_TRUE(WorthRetrying(EEXIST, facts));
-  facts.xdp_attached = true;
+  facts.findings = {{"xdp-attached", "eth7 has an XDP program", "ip link set eth7 xdp off"}};
   ExpectSays(EEXIST, facts, "xdp off");
-  EXPECT_FALSE(WorthRetrying(EEXIST, facts));
-  EXPECT_FALSE(WorthRetrying(EBUSY, Facts()));
+  ExpectNotSaid(EEXIST, facts, "busy_timeout");
 }
 
 TEST(RegisterErrorTest, OutOfRangeIsToldApart) {
   RegisterFacts facts = Facts();
-  facts.rx_queues = 3;
-  ExpectSays(ERANGE, facts, "has 3 rx queues");
-  facts.rx_queues = 4;
   facts.buffer_bytes = 65536;
   ExpectSays(ERANGE, facts, "PoolPages::kHuge");
+  facts.findings = {{"no-such-queue", "eth7 has 3 receive queues", "ethtool -L eth7 combined 4"}};
+  ExpectSays(ERANGE, facts, "has 3 receive queues; fix: ethtool -L eth7 combined 4");
+  ExpectNotSaid(ERANGE, facts, "kHuge");
 }
 
 TEST(RegisterErrorTest, NoMemoryIsToldApart) {
@@ -106,8 +111,9 @@ TEST(RegisterErrorTest, NoMemoryIsToldApart) {
 TEST(RegisterErrorTest, LargeBuffersThatADriverLacks) {
   RegisterFacts facts = Facts();
   facts.buffer_bytes = 65536;
-  facts.header_split = true;
   ExpectSays(EOPNOTSUPP, facts, "buffer_bytes = 4096");
+  facts.findings = {{"no-dma-device", "eth7 is virtual", ""}};
+  ExpectNotSaid(EOPNOTSUPP, facts, "buffer_bytes");
 }
 
 }  // namespace

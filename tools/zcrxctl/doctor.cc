@@ -8,6 +8,7 @@
 #include "tools/zcrxctl/command.h"
 #include "tools/zcrxctl/examination.h"
 #include "tools/zcrxctl/flags.h"
+#include "tools/zcrxctl/machine_findings.h"
 #include "tools/zcrxctl/owners.h"
 #include "tools/zcrxctl/probe.h"
 #include "tools/zcrxctl/self.h"
@@ -43,8 +44,8 @@ void Probe(const Question& question, Examination& examination) {
 }
 
 bool HasIoUringOwner(const Examination& examination) {
-  return examination.facts.has_value() &&
-         std::any_of(examination.facts->nic.rx_queues.begin(), examination.facts->nic.rx_queues.end(),
+  return examination.nic.has_value() &&
+         std::any_of(examination.nic->rx_queues.begin(), examination.nic->rx_queues.end(),
                      [](const RxQueue& queue) { return queue.io_uring; });
 }
 
@@ -95,7 +96,7 @@ absl::StatusOr<Outcome> Doctor(const Arguments& arguments) {
     if (!all.ok()) return all.status();
     return Report(machine, general, *all, /*whole=*/false, arguments.style);
   }
-  absl::StatusOr<Examination> one = Examine(*question);
+  absl::StatusOr<Examination> one = ExamineOne(*question);
   if (!one.ok()) return one.status();
   if (absl::GetFlag(FLAGS_probe)) Probe(*question, *one);
   return Report(machine, general, {*std::move(one)}, /*whole=*/true, arguments.style);

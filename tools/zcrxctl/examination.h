@@ -4,23 +4,20 @@
 #ifndef ZCRX_TOOLS_ZCRXCTL_EXAMINATION_H_
 #define ZCRX_TOOLS_ZCRXCTL_EXAMINATION_H_
 
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/zcrxctl/findings.h"
+#include "zcrx/examination.h"
 
 namespace zcrx::ctl {
 
-struct Examination {
-  std::string interface;
-  std::optional<NicFacts> facts;  // absent: there is no such interface
-  std::vector<QueueVerdict> queues;
-  std::vector<Finding> findings;
-};
+using netdev::Examination;
+using netdev::Finding;
+using netdev::Question;
+using netdev::QueueVerdict;
 
-absl::StatusOr<Examination> Examine(const Question& question);
+// With the fixes as commands of this very program.
+absl::StatusOr<Examination> ExamineOne(const Question& question);
 
 // All interfaces of this network namespace.
 absl::StatusOr<std::vector<Examination>> ExamineAll(const Question& question);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utility>
 
-#include "tools/zcrxctl/owners.h"
 #include "tools/zcrxctl/reservations.h"
 #include "tools/zcrxctl/show_examination.h"
 
@@ -45,7 +44,7 @@ Json QueuesJson(const Examination& examination) {
   Json list = Json::array();
   for (const QueueVerdict& verdict : examination.queues) {
     Json one = {{"queue", verdict.queue}, {"verdict", verdict.words}, {"free", verdict.free}};
-    for (const RxQueue& queue : examination.facts->nic.rx_queues) {
+    for (const RxQueue& queue : examination.nic->rx_queues) {
       if (queue.id != verdict.queue) continue;
       one["owner"] = OwnerOf(queue);
       if (!queue.napi.has_value()) continue;
@@ -59,10 +58,17 @@ Json QueuesJson(const Examination& examination) {
 
 }  // namespace
 
+Json ToJson(const std::vector<Finding>& findings) {
+  Json list = Json::array();
+  for (const Finding& finding : findings)
+    list.push_back({{"id", finding.id}, {"what", finding.what}, {"fix", finding.fix}});
+  return list;
+}
+
 Json ToJson(const Examination& examination) {
   Json json = {{"interface", examination.interface}, {"findings", ToJson(examination.findings)}};
-  if (!examination.facts.has_value()) return json;
-  const NicState& nic = examination.facts->nic;
+  if (!examination.nic.has_value()) return json;
+  const NicState& nic = *examination.nic;
   json["driver"] = nic.interface.driver;
   json["up"] = nic.interface.up;
   json["xdp"] = nic.interface.xdp_attached;
@@ -76,7 +82,7 @@ Json ToJson(const Examination& examination) {
     json["rss"].push_back({{"context", context.id}, {"table", context.table}});
   json["rules"] = RulesJson(nic.rules);
   json["reservations"] = Json::array();
-  for (const auto& reservation : examination.facts->reservations)
+  for (const auto& reservation : examination.reservations)
     json["reservations"].push_back(ToJson(reservation));
   json["queues"] = QueuesJson(examination);
   return json;

@@ -51,7 +51,7 @@ std::string InterruptWords(const NicState& nic, uint32_t id) {
 }
 
 void AppendNic(const Examination& examination, const Style& style, std::string& text) {
-  const NicState& nic = examination.facts->nic;
+  const NicState& nic = *examination.nic;
   const auto& filters = nic.features.ntuple_filters;
   absl::StrAppend(
       &text, "  driver ", nic.interface.driver.empty() ? "unknown" : nic.interface.driver, ", ",
@@ -62,7 +62,7 @@ void AppendNic(const Examination& examination, const Style& style, std::string& 
       ", flow rules ", filters.has_value() && filters->on ? "on" : "off", "\n");
   absl::StrAppend(&text, "  channels: ", ChannelWords(nic), "; RSS: ", RssWords(nic), "\n");
   AppendRules(nic, text);
-  for (const auto& reservation : examination.facts->reservations)
+  for (const auto& reservation : examination.reservations)
     absl::StrAppend(&text, "  ", Describe(reservation), "\n");
   for (const QueueVerdict& verdict : examination.queues) {
     absl::StrAppend(&text, "  queue ", verdict.queue, ": ",
@@ -84,7 +84,7 @@ std::string Describe(const Examination& examination, bool whole, const Style& st
   std::string text = absl::StrCat(
       style.Bold(examination.interface), ": ",
       examination.findings.empty() ? style.Good("zero copy can be had") : "zero copy cannot be had", "\n");
-  if (whole && examination.facts.has_value()) AppendNic(examination, style, text);
+  if (whole && examination.nic.has_value()) AppendNic(examination, style, text);
   AppendFindings(examination.findings, style, text);
   return text;
 }

@@ -10,7 +10,7 @@
 #include "tools/zcrxctl/error_table.h"
 #include "tools/zcrxctl/examination.h"
 #include "tools/zcrxctl/flags.h"
-#include "tools/zcrxctl/owners.h"
+#include "tools/zcrxctl/machine_findings.h"
 #include "tools/zcrxctl/self.h"
 
 namespace zcrx::ctl {
@@ -18,8 +18,8 @@ namespace {
 
 void AddFindings(const Examination& examination, std::set<std::string>& ids) {
   for (const Finding& finding : examination.findings) ids.insert(finding.id);
-  if (!examination.facts.has_value()) return;
-  for (const netdev::RxQueue& queue : examination.facts->nic.rx_queues) {
+  if (!examination.nic.has_value()) return;
+  for (const netdev::RxQueue& queue : examination.nic->rx_queues) {
     const std::string owner = OwnerOf(queue);
     if (!owner.empty()) ids.insert({"queue-owned", absl::StrCat("queue-", owner)});
   }
@@ -30,14 +30,14 @@ std::set<std::string> FindingsHere(const std::string& interface) {
   std::set<std::string> ids;
   for (const Finding& finding : JudgeMachine(ReadMachine(), {}, OwnCommand())) ids.insert(finding.id);
   if (!interface.empty()) {
-    const auto one = Examine({.interface = interface, .queue = std::nullopt, .port = std::nullopt});
+    const auto one = ExamineOne({.interface = interface, .queue = std::nullopt, .port = std::nullopt});
     if (one.ok()) AddFindings(*one, ids);
     return ids;
   }
   const auto all = ExamineAll({});
   if (!all.ok()) return ids;
   for (const Examination& examination : *all) {
-    if (IsOfAKindThatCan(examination.facts->nic.interface)) AddFindings(examination, ids);
+    if (IsOfAKindThatCan(examination.nic->interface)) AddFindings(examination, ids);
   }
   return ids;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tools/zcrxctl/machine_findings.h"
+
 #include "absl/strings/str_cat.h"
-#include "tools/zcrxctl/findings.h"
-#include "tools/zcrxctl/self.h"
+#include "lib/netdev/fixes.h"
 
 namespace zcrx::ctl {
 namespace {
+
+using netdev::Quote;
 
 // What Runtime::Create() pins if nobody says otherwise (PoolOptions::bytes), and its rings.
 constexpr uint64_t kRegionBytes = 64u << 20;
@@ -31,7 +34,7 @@ std::vector<Finding> JudgeMachine(const Machine& machine, const Question& questi
     findings.push_back({"kernel-config", "the kernel was built without CONFIG_IO_URING_ZCRX", ""});
   }
   if (!machine.net_admin) {
-    const std::string again = DoctorCommand(self, question);
+    const std::string again = netdev::DoctorCommand(self, question);
     findings.push_back(
         {"no-capability",
          "CAP_NET_ADMIN in the initial user namespace is missing, for this tool as for a server (setcap "

@@ -28,13 +28,6 @@ bool HasIoUring(const fs::path& process) {
 
 }  // namespace
 
-std::string OwnerOf(const netdev::RxQueue& queue) {
-  if (queue.io_uring) return "io_uring";
-  if (queue.dmabuf.has_value()) return "dmabuf";
-  if (queue.xdp_socket) return "xsk";
-  return queue.leased ? "lease" : "";
-}
-
 std::vector<Process> IoUringProcesses() {
   std::vector<Process> processes;
   std::error_code error;

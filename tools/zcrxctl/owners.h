@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who has a receive queue. The kernel tells the kind of owner, but of no io_uring
-// which process it belongs to.
+// Who may have a receive queue that an io_uring has: the kernel does not tell which
+// process that belongs to.
 #ifndef ZCRX_TOOLS_ZCRXCTL_OWNERS_H_
 #define ZCRX_TOOLS_ZCRXCTL_OWNERS_H_
 
@@ -9,12 +9,8 @@
 #include <vector>
 
 #include "tools/zcrxctl/json.h"
-#include "zcrx/netdev.h"
 
 namespace zcrx::ctl {
-
-// "io_uring", "dmabuf", "xsk", "lease"; empty: nobody.
-std::string OwnerOf(const netdev::RxQueue& queue);
 
 struct Process {
   int pid = 0;

@@ -7,10 +7,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "lib/netdev/fixes.h"
 #include "tools/zcrxctl/flags.h"
 
 namespace zcrx::ctl {
@@ -34,22 +33,13 @@ bool IsOnPath(const fs::path& program) {
 
 }  // namespace
 
-std::string Quote(const std::string& word) {
-  bool plain = !word.empty();
-  for (const char c : word) {
-    plain &= absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-             std::string("-_./=:,@%+").find(c) != std::string::npos;
-  }
-  return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
-}
-
 std::string OwnCommand() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  std::string command = error || IsOnPath(program) ? std::string(kName) : Quote(program.string());
+  std::string command = error || IsOnPath(program) ? std::string(kName) : netdev::Quote(program.string());
   const std::string directory = absl::GetFlag(FLAGS_state_directory);
   if (directory != absl::FindCommandLineFlag("state_directory")->DefaultValue())
-    absl::StrAppend(&command, " --state_directory=", Quote(directory));
+    absl::StrAppend(&command, " --state_directory=", netdev::Quote(directory));
   return command;
 }
 

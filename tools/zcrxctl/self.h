@@ -8,9 +8,6 @@
 
 namespace zcrx::ctl {
 
-// As one word of a shell.
-std::string Quote(const std::string& word);
-
 // "zcrxctl" where a shell finds us by that name, else our path; with --state_directory if that is not the
 // usual one.
 std::string OwnCommand();

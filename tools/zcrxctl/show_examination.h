@@ -14,6 +14,7 @@
 namespace zcrx::ctl {
 
 Json ToJson(const Examination& examination);
+Json ToJson(const std::vector<Finding>& findings);
 
 // `whole`: with all that is known of the NIC, not the findings alone.
 std::string Describe(const Examination& examination, bool whole, const Style& style);

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "tools/zcrxctl/command.h"
 #include "tools/zcrxctl/flags.h"
-#include "tools/zcrxctl/owners.h"
 #include "tools/zcrxctl/reservations.h"
 #include "zcrx/netdev.h"
 

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/zcrxctl/fixes.h"
+#include "lib/netdev/fixes.h"
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/zcrxctl/self.h"
+#include "absl/strings/str_replace.h"
 
-namespace zcrx::ctl {
+namespace zcrx::inline v0::netdev {
 
-using netdev::NicState;
+std::string Quote(const std::string& word) {
+  bool plain = !word.empty();
+  for (const char c : word) {
+    plain &= absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+             std::string("-_./=:,@%+").find(c) != std::string::npos;
+  }
+  return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
 
 std::string SpillFix(const NicState& nic, uint32_t queue) {
   std::vector<uint32_t> weights(nic.interface.rx_queues);
@@ -57,4 +65,4 @@ std::string DoctorCommand(const std::string& self, const Question& question) {
   return command;
 }
 
-}  // namespace zcrx::ctl
+}  // namespace zcrx::inline v0::netdev

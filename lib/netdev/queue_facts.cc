@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/zcrxctl/queue_facts.h"
+#include "lib/netdev/queue_facts.h"
 
 #include <algorithm>
 
-#include "tools/zcrxctl/owners.h"
-
-namespace zcrx::ctl {
-
-using netdev::NicState;
-using netdev::ReservationInfo;
-using netdev::Rule;
-using netdev::RxQueue;
+namespace zcrx::inline v0::netdev {
 
 static bool Contains(const std::vector<uint32_t>& all, uint32_t one) {
   return std::find(all.begin(), all.end(), one) != all.end();
@@ -38,7 +31,7 @@ std::set<uint32_t> TargetsOf(const NicState& nic, const Rule& rule) {
   if (!rule.rx_queue.has_value()) return {};
   if (!rule.rss_context.has_value()) return {*rule.rx_queue};
   std::set<uint32_t> targets;
-  for (const netdev::RssContext& context : nic.rss) {
+  for (const RssContext& context : nic.rss) {
     if (context.id != *rule.rss_context) continue;
     for (const uint32_t queue : context.table) targets.insert(queue + *rule.rx_queue);
   }
@@ -62,4 +55,4 @@ std::vector<uint32_t> FreeQueues(const NicFacts& facts) {
   return free;
 }
 
-}  // namespace zcrx::ctl
+}  // namespace zcrx::inline v0::netdev

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What zcrxctl's doctor makes of facts: each shortcoming by itself is found, with
-// its command, and nothing is where there is none.
-#include "tools/zcrxctl/findings.h"
+// What is made of the facts of a NIC: each shortcoming by itself is found, with its
+// command, and nothing is where there is none.
+#include "lib/netdev/findings.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "tools/zcrxctl/self.h"
+#include "lib/netdev/fixes.h"
 
-namespace zcrx::ctl {
+namespace zcrx::netdev {
 namespace {
 
 constexpr char kSelf[] = "zcrxctl";
@@ -19,22 +19,22 @@ constexpr char kSelf[] = "zcrxctl";
 // Four queues, of which 2 and 3 get nothing but by rules; port 5001 goes to queue 2.
 NicFacts Facts() {
   NicFacts facts;
-  netdev::NicState& nic = facts.nic;
+  NicState& nic = facts.nic;
   nic.interface.name = "eth7";
   nic.interface.up = true;
   nic.interface.rx_queues = 4;
   nic.interface.driver = "bnxt_en";
   nic.interface.bus = "pci";
-  nic.channels = netdev::Channels{.rx = {}, .tx = {}, .combined = {.count = 4, .max = 8}};
-  nic.features.ntuple_filters = netdev::Feature{.on = true};
-  nic.rings.header_split = netdev::HeaderSplit::kEnabled;
+  nic.channels = Channels{.rx = {}, .tx = {}, .combined = {.count = 4, .max = 8}};
+  nic.features.ntuple_filters = Feature{.on = true};
+  nic.rings.header_split = HeaderSplit::kEnabled;
   nic.rings.header_split_threshold = 0;
   nic.rss.resize(1);
   nic.rss[0].table = {0, 1, 0, 1, 0, 1};
   for (uint32_t queue = 0; queue < 4; ++queue) nic.rx_queues.emplace_back().id = queue;
-  netdev::Rule& rule = nic.rules.emplace_back();
+  Rule& rule = nic.rules.emplace_back();
   rule.id = 77;
-  rule.tcp = netdev::IpFamily::kIpv4;
+  rule.tcp = IpFamily::kIpv4;
   rule.local_port = 5001;
   rule.rx_queue = 2;
   return facts;
@@ -79,9 +79,9 @@ TEST(JudgeNicTest, State) {
 
 TEST(JudgeNicTest, SplitAndFilters) {
   NicFacts facts = Facts();
-  facts.nic.rings.header_split = netdev::HeaderSplit::kDisabled;
+  facts.nic.rings.header_split = HeaderSplit::kDisabled;
   EXPECT_EQ(Found(facts), List{"header-split-off: zcrxctl set-split eth7 on"});
-  facts.nic.rings.header_split = netdev::HeaderSplit::kUnknown;
+  facts.nic.rings.header_split = HeaderSplit::kUnknown;
   EXPECT_EQ(Found(facts), List{"header-split-unknown: zcrxctl set-split eth7 on"});
   facts = Facts();
   facts.nic.rings.header_split_threshold = 256;
@@ -98,21 +98,21 @@ TEST(JudgeNicTest, Channels) {
   NicFacts facts = Facts();
   facts.nic.interface.rx_queues = 1;
   EXPECT_EQ(Found(facts), List{"too-few-channels: ethtool -L eth7 combined 2"});
-  facts.nic.channels = netdev::Channels{.rx = {.count = 1, .max = 4}, .tx = {}, .combined = {}};
+  facts.nic.channels = Channels{.rx = {.count = 1, .max = 4}, .tx = {}, .combined = {}};
   EXPECT_EQ(Found(facts), List{"too-few-channels: ethtool -L eth7 rx 2"});
   facts.nic.channels.reset();
   EXPECT_EQ(Found(facts), List{"too-few-channels: "});
   EXPECT_EQ(Found(Facts(), Of(7)), List{"no-such-queue: ethtool -L eth7 combined 8"});
   EXPECT_EQ(Found(Facts(), Of(8)), List{"no-such-queue: "});
   facts = Facts();
-  for (netdev::RxQueue& queue : facts.nic.rx_queues) queue.io_uring = true;
+  for (RxQueue& queue : facts.nic.rx_queues) queue.io_uring = true;
   EXPECT_EQ(Found(facts), List{"no-free-queue: ethtool -L eth7 combined 5"});
 }
 
 TEST(JudgeNicTest, Owners) {
   for (const char* owner : {"io_uring", "dmabuf", "xsk", "lease"}) {
     NicFacts facts = Facts();
-    netdev::RxQueue& queue = facts.nic.rx_queues[3];
+    RxQueue& queue = facts.nic.rx_queues[3];
     queue.io_uring = std::string(owner) == "io_uring";
     if (std::string(owner) == "dmabuf") queue.dmabuf = 1;
     queue.xdp_socket = std::string(owner) == "xsk";
@@ -154,7 +154,7 @@ TEST(JudgeNicTest, Steering) {
 
 TEST(JudgeNicTest, RulesIntoContexts) {
   NicFacts facts = Facts();
-  netdev::RssContext& context = facts.nic.rss.emplace_back();
+  RssContext& context = facts.nic.rss.emplace_back();
   context.id = 1;
   context.table = {2, 3, 2, 3};
   facts.nic.rules[0].rss_context = 1;
@@ -211,7 +211,7 @@ TEST(JudgeNicTest, NamesAreQuotedInCommands) {
   facts.nic.interface.name = "e;reboot";
   facts.nic.interface.up = false;
   facts.nic.interface.xdp_attached = true;
-  facts.nic.rings.header_split = netdev::HeaderSplit::kDisabled;
+  facts.nic.rings.header_split = HeaderSplit::kDisabled;
   facts.nic.features.ntuple_filters->on = false;
   facts.nic.rss[0].table = {2};
   facts.nic.rules.clear();
@@ -229,63 +229,7 @@ TEST(JudgeNicTest, NamesAreQuotedInCommands) {
   }
 }
 
-Machine Able() {
-  Machine machine;
-  machine.features.io_uring = machine.features.defer_taskrun = machine.features.zero_copy_receive = true;
-  machine.net_admin = machine.ipc_lock = machine.root = true;
-  machine.memlock = 65536;
-  machine.io_uring_disabled = 0;
-  machine.parent = 99;
-  return machine;
-}
-
-List Found(const Machine& machine) {
-  List found;
-  for (const Finding& finding : JudgeMachine(machine, Of(1), kSelf))
-    found.push_back(finding.id + ": " + finding.fix);
-  return found;
-}
-
-TEST(JudgeMachineTest, EachByItself) {
-  EXPECT_EQ(Found(Able()), List());
-  Machine machine = Able();
-  machine.net_admin = false;
-  EXPECT_EQ(Found(machine), List{"no-capability: su -c 'zcrxctl doctor eth7 --queue=1'"});
-  machine = Able();
-  machine.ipc_lock = false;
-  EXPECT_EQ(Found(machine), List{"memlock-too-low: prlimit --pid=99 --memlock=unlimited"});
-  machine.root = false;
-  EXPECT_EQ(Found(machine), List{"memlock-too-low: su -c 'prlimit --pid=99 --memlock=unlimited'"});
-  machine.memlock = uint64_t{1} << 30;
-  EXPECT_EQ(Found(machine), List());
-  machine.memlock.reset();
-  EXPECT_EQ(Found(machine), List());
-  machine = Able();
-  machine.features = {};
-  machine.io_uring_disabled = 2;
-  EXPECT_EQ(Found(machine), List{"io-uring-disabled: sysctl -w kernel.io_uring_disabled=0"});
-  machine.io_uring_disabled.reset();
-  EXPECT_EQ(Found(machine), List{"kernel-too-old: "});
-  machine = Able();
-  machine.io_uring_disabled = 1;
-  EXPECT_EQ(Found(machine), List()) << "it is not forbidden to us";
-  machine.features.io_uring = false;
-  EXPECT_EQ(Found(machine), List{"io-uring-disabled: sysctl -w kernel.io_uring_disabled=0"});
-  machine = Able();
-  machine.config_zcrx = false;
-  EXPECT_EQ(Found(machine), List{"kernel-config: "});
-}
-
-TEST(MachineTest, Configuration) {
-  const std::string text = "# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_IO=m\nCONFIG_BCD=\"y\"\n";
-  EXPECT_FALSE(IsConfigured(text, "CONFIG_A"));
-  EXPECT_TRUE(IsConfigured(text, "CONFIG_B"));
-  EXPECT_TRUE(IsConfigured(text, "CONFIG_IO"));
-  EXPECT_FALSE(IsConfigured(text, "CONFIG_BCD"));
-  EXPECT_FALSE(IsConfigured("", "CONFIG_B"));
-}
-
-TEST(SelfTest, QuotesForAShell) {
+TEST(FixesTest, QuotesForAShell) {
   EXPECT_EQ(Quote("eth0.7"), "eth0.7");
   EXPECT_EQ(Quote("a b"), "'a b'");
   EXPECT_EQ(Quote("it's"), "'it'\\''s'");
@@ -294,4 +238,4 @@ TEST(SelfTest, QuotesForAShell) {
 }
 
 }  // namespace
-}  // namespace zcrx::ctl
+}  // namespace zcrx::netdev

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/zcrxctl/namespaces.h"
+#include "lib/netdev/namespaces.h"
 
 #include <fcntl.h>
 #include <net/if.h>
@@ -11,7 +11,7 @@
 #include <system_error>
 #include <thread>
 
-namespace zcrx::ctl {
+namespace zcrx::inline v0::netdev {
 namespace {
 
 bool HasInterface(const std::filesystem::path& space, const std::string& interface) {
@@ -38,4 +38,4 @@ std::vector<std::string> NamespacesWith(const std::string& interface) {
   return names;
 }
 
-}  // namespace zcrx::ctl
+}  // namespace zcrx::inline v0::netdev

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/zcrxctl/findings.h"
+#include "lib/netdev/findings.h"
 
 #include <algorithm>
 #include <array>
@@ -8,15 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "tools/zcrxctl/self.h"
+#include "lib/netdev/fixes.h"
 
-namespace zcrx::ctl {
+namespace zcrx::inline v0::netdev {
 namespace {
-
-using netdev::HeaderSplit;
-using netdev::NicState;
-using netdev::ReservationInfo;
-using netdev::Rule;
 
 // Drivers that let an application bring the memory of a queue; netdevsim with our patches.
 constexpr std::array kDrivers = {"bnxt_en", "mlx5_core", "gve", "fbnic", "netdevsim"};
@@ -28,7 +23,7 @@ constexpr std::array kDrivers = {"bnxt_en", "mlx5_core", "gve", "fbnic", "netdev
 using Findings = std::vector<Finding>;
 
 void JudgeState(const NicFacts& facts, const std::string& self, Findings& findings) {
-  const netdev::Interface& interface = facts.nic.interface;
+  const Interface& interface = facts.nic.interface;
   const std::string name = Quote(interface.name);
   if (!interface.up) {
     findings.push_back(
@@ -113,7 +108,7 @@ std::string TakenBy(const NicFacts& facts, const Question& question) {
   if (reservation == nullptr) return owner.empty() ? "" : absl::StrCat("has an owner: ", owner);
   const bool for_port = !question.port.has_value() ||
                         std::any_of(reservation->flows.begin(), reservation->flows.end(),
-                                    [&](const netdev::Flow& flow) { return flow.port == *question.port; });
+                                    [&](const Flow& flow) { return flow.port == *question.port; });
   if (owner.empty() && for_port) return "";
   return absl::StrCat(owner.empty() ? "" : absl::StrCat("has an owner, ", owner, ", and "),
                       "is of reservation ", reservation->id,
@@ -165,7 +160,7 @@ void JudgeRules(const NicFacts& facts, const Question& question, const std::stri
     if (targets == std::set<uint32_t>{*question.queue}) continue;
     // One that spreads over several is right where the queue is among them: a server has them all.
     if (rule.rss_context.has_value() && targets.contains(*question.queue)) continue;
-    const char* family = *rule.tcp == netdev::IpFamily::kIpv4 ? "tcp4" : "tcp6";
+    const char* family = *rule.tcp == IpFamily::kIpv4 ? "tcp4" : "tcp6";
     findings.push_back(
         {"rule-elsewhere",
          absl::StrCat("rule ", rule.id, " of ", name, " steers TCP port ", *question.port, " (", family,
@@ -198,14 +193,14 @@ void JudgeSpill(const NicState& nic, const Question& question, Findings& finding
 
 }  // namespace
 
-bool IsOfAKindThatCan(const netdev::Interface& interface) {
+bool IsOfAKindThatCan(const Interface& interface) {
   return !interface.bus.empty() &&
          std::find(kDrivers.begin(), kDrivers.end(), interface.driver) != kDrivers.end();
 }
 
 std::vector<Finding> JudgeNic(const NicFacts& facts, const Question& question, const std::string& self) {
   Findings findings;
-  const netdev::Interface& interface = facts.nic.interface;
+  const Interface& interface = facts.nic.interface;
   if (interface.bus.empty()) {
     findings.push_back(
         {"no-dma-device",
@@ -267,11 +262,4 @@ std::vector<QueueVerdict> JudgeQueues(const NicFacts& facts) {
   return verdicts;
 }
 
-Json ToJson(const std::vector<Finding>& findings) {
-  Json list = Json::array();
-  for (const Finding& finding : findings)
-    list.push_back({{"id", finding.id}, {"what", finding.what}, {"fix", finding.fix}});
-  return list;
-}
-
-}  // namespace zcrx::ctl
+}  // namespace zcrx::inline v0::netdev
