@@ -25,6 +25,7 @@
 ABSL_FLAG(std::string, interface, "",
           "interface to receive from without a copy; none: what was inherited (zcrxctl run), else copy");
 ABSL_FLAG(std::string, queues, "1", "rx queues of --interface, a thread for each; flow rules steer to them");
+ABSL_FLAG(uint32_t, reserve, 0, "instead of --queues: set the NIC up for so many, and undo it at the end");
 ABSL_FLAG(std::string, address, "*", "numeric address to listen on; * is any, IPv4 and IPv6");
 ABSL_FLAG(uint16_t, port, 5001, "TCP port to listen on; 0 takes a free one");
 ABSL_FLAG(std::string, mode, "auto", "auto, zero-copy (fail if it cannot be had) or copy");
@@ -43,6 +44,8 @@ inline zcrx::ServerOptions ServerOptionsFromFlags() {
   }
   options.runtime.interface_queue = {.interface = interface,
                                      .pool = {.bytes = size_t{absl::GetFlag(FLAGS_region_mib)} << 20}};
+  options.reserve_queues = absl::GetFlag(FLAGS_reserve);
+  if (options.reserve_queues != 0) return options;
   for (const auto text : absl::StrSplit(absl::GetFlag(FLAGS_queues), ',', absl::SkipEmpty())) {
     uint32_t queue = 0;
     if (!absl::SimpleAtoi(text, &queue)) WrongUsage(absl::StrCat("--queues: \"", text, "\" is no number"));

@@ -9,7 +9,10 @@
 //   absl::StatusOr<zcrx::Runtime> runtime = zcrx::Runtime::Create(options);
 //
 // The NIC must split headers from payload, and the connections' packets must be
-// steered to that queue, by a flow rule or an RSS context.
+// steered to that queue, by a flow rule or an RSS context. To have all that done,
+// and undone at the end, say what is to arrive there instead of where:
+//
+//   options.interface_queue = {.interface = "eth0", .reserve = {5001}};
 #ifndef ZCRX_INTERFACE_QUEUE_H_
 #define ZCRX_INTERFACE_QUEUE_H_
 
@@ -19,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace zcrx::inline v0 {
 
@@ -89,6 +93,11 @@ struct InterfaceQueueOptions {
   std::string interface = "";
   // Index of the rx queue.
   uint32_t rx_queue = 0;
+  // TCP ports of this host. If there are any, Runtime::Create() reserves a queue of the NIC for them
+  // (zcrx/nic_reservation.h): it sets the NIC up, chooses the queue (so `rx_queue` stays 0), and the end of
+  // the runtime undoes it, also if it had to wait for the kernel to free the queue. Errors as
+  // NicReservation::Make(). A Server reserves by itself: ServerOptions::reserve_queues.
+  std::vector<uint16_t> reserve = {};
   PoolOptions pool = {};
   // Entries of the refill ring, rounded up to a power of two,
   // at most 32768. 0: one per piece, up to the most.

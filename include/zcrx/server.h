@@ -16,7 +16,8 @@
 //   absl::Status drained = server->Drain(std::chrono::seconds(10));
 //
 // The NIC must spread the connections over those queues: by an RSS context and a
-// flow rule into it, or by the RSS table (ethtool -X eth0 start 4 equal 4).
+// flow rule into it, or by the RSS table (ethtool -X eth0 start 4 equal 4); or the
+// server does that itself, with `reserve_queues` in place of `rx_queues`.
 #ifndef ZCRX_SERVER_H_
 #define ZCRX_SERVER_H_
 
@@ -48,6 +49,10 @@ struct ServerOptions {
   ListenerOptions listener = {};
   // Queues of runtime.interface_queue->interface, each with threads of its own.
   std::vector<uint32_t> rx_queues = {};
+  // Not 0: so many queues of runtime.interface_queue->interface are chosen instead, and reserved for
+  // connections to `address` (zcrx/nic_reservation.h): Start() sets the NIC up, the end of the server undoes
+  // it. `rx_queues` is then empty, and the address has a port. Errors as NicReservation::Make().
+  uint32_t reserve_queues = 0;
   // Threads that receive from each of them. More than one where the traffic of a queue is too much for a
   // thread; see QueueShare, also for which kernels can. The region is then that of all of them.
   uint32_t threads_per_queue = 1;
@@ -98,8 +103,9 @@ class Server {
 
   // Stops accepting, gives the handlers `grace` to end, cancels those that have
   // not, and ends the threads. Blocks. DEADLINE_EXCEEDED, with their number, if
-  // some had to be cancelled; an error of a thread's loop, if one has failed. A second call
-  // gives what the first gave.
+  // some had to be cancelled; an error of a thread's loop, if one has failed; ABORTED, if what
+  // `reserve_queues` set up had been changed by somebody else and was left. A second call gives what the
+  // first gave.
   absl::Status Drain(std::chrono::nanoseconds grace);
 
   // The address it is bound to.

@@ -152,6 +152,11 @@ absl::StatusOr<std::unique_ptr<InterfaceQueue>> InterfaceQueue::Prepare(Ring& ri
     return absl::InvalidArgumentError(
         "a queue for another process cannot be shared; fix: no InterfaceQueueOptions::share");
   }
+  if (!options.reserve.empty()) {
+    return absl::InvalidArgumentError(
+        "who prepares a queue for another process keeps the reservation; fix: a NicReservation of its own "
+        "instead of InterfaceQueueOptions::reserve");
+  }
   return RegisterNew(ring, options, features, std::move(waker), /*shareable=*/true);
 }
 

@@ -16,6 +16,7 @@
 #include "lib/netdev/reservation_record.h"
 #include "lib/netdev/rss.h"
 #include "lib/netdev/rules.h"
+#include "lib/uapi/log.h"
 #include "zcrx/netdev.h"
 #include "zcrx/status.h"
 
@@ -404,8 +405,8 @@ NicReservation& NicReservation::operator=(NicReservation&& other) noexcept {
 
 NicReservation::~NicReservation() {
   if (state_ == nullptr || state_->outlives) return;
-  const absl::Status released = Release();
-  (void)released;  // nobody is left to be told
+  if (const absl::Status released = Release(); !released.ok())
+    internal::Log(LogSeverity::kWarning, "reservation.left", released.message());
 }
 
 uint32_t NicReservation::id() const { return state_->id; }

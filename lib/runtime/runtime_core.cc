@@ -24,6 +24,19 @@ constexpr std::chrono::nanoseconds kForever = std::chrono::hours(1);
 // sends from lasts until the peer acknowledges.
 constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
 
+// One queue of the NIC for the ports.
+absl::StatusOr<netdev::NicReservation> Reserve(const InterfaceQueueOptions& options) {
+  if (options.rx_queue != 0 || options.share.has_value()) {
+    return absl::InvalidArgumentError(
+        "InterfaceQueueOptions::reserve chooses the rx queue, for one runtime; fix: neither rx_queue nor "
+        "share beside it, or ServerOptions::reserve_queues");
+  }
+  netdev::ReservationOptions reservation;
+  reservation.interface = options.interface;
+  for (const uint16_t port : options.reserve) reservation.flows.push_back({.port = port, .address = ""});
+  return netdev::NicReservation::Make(reservation);
+}
+
 }  // namespace
 
 // --- Creation --------------------------------------------------------------------
@@ -85,13 +98,8 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   } else if (!features_.zero_copy_receive) {
     zero_copy = absl::UnimplementedError(features_.reason);
   } else {
-    auto queue = InterfaceQueue::Register(*ring_, *options.interface_queue, features_, waker_);
-    if (queue.ok()) {
-      UseZeroCopy(*std::move(queue), absl::StrCat("registered rx queue ", options.interface_queue->rx_queue,
-                                                  " of ", options.interface_queue->interface));
-      return absl::OkStatus();
-    }
-    zero_copy = queue.status();
+    zero_copy = OpenZeroCopy(*options.interface_queue);
+    if (zero_copy.ok()) return zero_copy;
   }
   if (!zero_copy.ok()) {
     if (options.mode == ReceiveMode::kZeroCopy) return zero_copy;
@@ -103,6 +111,23 @@ absl::Status RuntimeCore::OpenReceivePath(const RuntimeOptions& options) {
   auto copy = CopyPath::Create(*ring_, options.copy_pool, waker_);
   if (!copy.ok()) return copy.status();
   receive_path_ = *std::move(copy);
+  return absl::OkStatus();
+}
+
+absl::Status RuntimeCore::OpenZeroCopy(InterfaceQueueOptions options) {
+  std::optional<netdev::NicReservation> reservation;
+  if (!options.reserve.empty()) {
+    auto made = Reserve(options);
+    if (!made.ok()) return made.status();
+    reservation = *std::move(made);
+    options.rx_queue = reservation->rx_queues().front();
+  }
+  auto queue = InterfaceQueue::Register(*ring_, options, features_, waker_);
+  if (!queue.ok()) return queue.status();
+  reservation_ = std::move(reservation);
+  UseZeroCopy(*std::move(queue),
+              absl::StrCat(reservation_.has_value() ? "reserved and " : "", "registered rx queue ",
+                           options.rx_queue, " of ", options.interface));
   return absl::OkStatus();
 }
 
@@ -329,6 +354,7 @@ void RuntimeCore::End() {
   }
   // The ring goes before the region it fills: the kernel must have no reason to write there any more.
   ring_.reset();
+  reservation_.reset();
 }
 
 void RuntimeCore::Shutdown() {

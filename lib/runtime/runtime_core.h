@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "lib/runtime/task_list.h"
 #include "lib/runtime/timer_queue.h"
 #include "zcrx/internal/context.h"
+#include "zcrx/nic_reservation.h"
 #include "zcrx/runtime.h"
 #include "zcrx/task.h"
 
@@ -154,6 +156,7 @@ class RuntimeCore {
 
   RuntimeCore(KernelFeatures features, std::unique_ptr<Ring> ring, std::shared_ptr<Waker> waker);
   absl::Status OpenReceivePath(const RuntimeOptions& options);
+  absl::Status OpenZeroCopy(InterfaceQueueOptions options);
   absl::Status AdoptReceivePath(const TakenQueue& inherited);
   void UseZeroCopy(std::unique_ptr<InterfaceQueue> queue, const std::string& how);
   absl::Status OpenEventFd();
@@ -166,6 +169,8 @@ class RuntimeCore {
   void Shutdown();
 
   const KernelFeatures features_;
+  // Of the NIC. Undone when the ring is closed, as it is of use until then.
+  std::optional<netdev::NicReservation> reservation_;
   std::unique_ptr<Ring> ring_;
   const std::shared_ptr<Waker> waker_;
   WakerPoll waker_poll_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "zcrx/server.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +18,7 @@
 #include "lib/server/worker.h"
 #include "zcrx/inherit.h"
 #include "zcrx/netdev.h"
+#include "zcrx/nic_reservation.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0 {
@@ -58,6 +62,41 @@ absl::StatusOr<ServerOptions> WithInherited(ServerOptions options) {
   return options;
 }
 
+// The host that the server listens on, as a flow has it: empty for any.
+std::string HostOf(const SocketAddress& address) {
+  char host[INET6_ADDRSTRLEN] = {};
+  if (address.family() == AF_INET) {
+    const in_addr& ipv4 = reinterpret_cast<const sockaddr_in*>(address.get())->sin_addr;
+    if (ipv4.s_addr != htonl(INADDR_ANY)) inet_ntop(AF_INET, &ipv4, host, sizeof(host));
+  } else {
+    const in6_addr& ipv6 = reinterpret_cast<const sockaddr_in6*>(address.get())->sin6_addr;
+    if (!IN6_IS_ADDR_UNSPECIFIED(&ipv6)) inet_ntop(AF_INET6, &ipv6, host, sizeof(host));
+  }
+  return host;
+}
+
+// Reserves queues, if that is asked for, and names them.
+absl::StatusOr<std::optional<netdev::NicReservation>> Reserve(ServerOptions& options) {
+  if (options.reserve_queues == 0) return std::nullopt;
+  if (!options.rx_queues.empty() || options.inherited || !options.runtime.interface_queue.has_value()) {
+    return absl::InvalidArgumentError(
+        "ServerOptions::reserve_queues chooses queues of runtime.interface_queue->interface; fix: name the "
+        "interface, and neither rx_queues nor inherited");
+  }
+  if (options.address.port() == 0) {
+    return absl::InvalidArgumentError(
+        "ServerOptions::reserve_queues reserves for the port of `address`, which is 0; fix: choose one");
+  }
+  netdev::ReservationOptions reservation;
+  reservation.interface = options.runtime.interface_queue->interface;
+  reservation.queues = options.reserve_queues;
+  reservation.flows = {{.port = options.address.port(), .address = HostOf(options.address)}};
+  absl::StatusOr<netdev::NicReservation> made = netdev::NicReservation::Make(reservation);
+  if (!made.ok()) return made.status();
+  options.rx_queues = made->rx_queues();
+  return *std::move(made);
+}
+
 absl::Status Check(const ServerOptions& options, size_t threads) {
   if (!options.rx_queues.empty() && !options.runtime.interface_queue.has_value()) {
     return absl::InvalidArgumentError(
@@ -73,6 +112,10 @@ absl::Status Check(const ServerOptions& options, size_t threads) {
     return absl::InvalidArgumentError(absl::StrCat("ServerOptions::threads is ", options.threads,
                                                    ", but the rx_queues have ", threads,
                                                    " threads; fix: leave it 0"));
+  }
+  if (options.runtime.interface_queue.has_value() && !options.runtime.interface_queue->reserve.empty()) {
+    return absl::InvalidArgumentError(
+        "InterfaceQueueOptions::reserve is for a single runtime; fix: ServerOptions::reserve_queues");
   }
   if (options.threads_per_queue == 0) {
     return absl::InvalidArgumentError("ServerOptions::threads_per_queue is 0; fix: at least 1");
@@ -95,8 +138,10 @@ absl::Status Check(const ServerOptions& options, size_t threads) {
 
 class ServerState {
  public:
-  ServerState(Server::Handler handler, size_t threads)
-      : handler_(std::move(handler)), group_(std::make_shared<RuntimeGroup>(threads)) {}
+  ServerState(std::optional<netdev::NicReservation> reservation, Server::Handler handler, size_t threads)
+      : reservation_(std::move(reservation)),
+        handler_(std::move(handler)),
+        group_(std::make_shared<RuntimeGroup>(threads)) {}
   ~ServerState() {
     const absl::Status drained = Drain({});
     (void)drained;  // nobody is left to be told
@@ -113,6 +158,8 @@ class ServerState {
   absl::Status StartWorkers(const ServerOptions& options);
   absl::Status Listen(const ServerOptions& options);
 
+  // Undone when no thread has a queue any more.
+  std::optional<netdev::NicReservation> reservation_;
   const Server::Handler handler_;
   const std::shared_ptr<RuntimeGroup> group_;
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -196,6 +243,7 @@ absl::Status ServerState::Drain(std::chrono::nanoseconds grace) {
   }
   // Only now: until here a worker may have data for the others.
   for (const auto& worker : workers_) result.Update(worker->End());
+  if (reservation_.has_value()) result.Update(reservation_->Release());
   result_ = result;
   return result;
 }
@@ -210,12 +258,14 @@ std::vector<ServerThreadStats> ServerState::stats() const {
 }  // namespace internal
 
 absl::StatusOr<Server> Server::Start(const ServerOptions& options, Handler handler) {
-  const absl::StatusOr<ServerOptions> with_queues = internal::WithInherited(options);
+  absl::StatusOr<ServerOptions> with_queues = internal::WithInherited(options);
   if (!with_queues.ok()) return with_queues.status();
+  auto reservation = internal::Reserve(*with_queues);
+  if (!reservation.ok()) return reservation.status();
   size_t threads = with_queues->rx_queues.size() * with_queues->threads_per_queue;
   if (threads == 0) threads = with_queues->threads != 0 ? with_queues->threads : internal::UsableCpus();
   if (absl::Status checked = internal::Check(*with_queues, threads); !checked.ok()) return checked;
-  auto state = std::make_unique<internal::ServerState>(std::move(handler), threads);
+  auto state = std::make_unique<internal::ServerState>(*std::move(reservation), std::move(handler), threads);
   if (absl::Status started = state->Start(*with_queues); !started.ok()) return started;
   return Server(std::move(state));
 }

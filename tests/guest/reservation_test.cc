@@ -6,9 +6,11 @@
 #include "zcrx/nic_reservation.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -27,6 +29,7 @@
 #include "lib/netdev/settings.h"
 #include "tests/guest/guest.h"
 #include "zcrx/netdev.h"
+#include "zcrx/zcrx.h"
 
 namespace zcrx::netdev {
 namespace {
@@ -252,6 +255,125 @@ TEST_F(ReservationTest, OutlivesItsProcessIfAsked) {
   EXPECT_EQ(ReleaseReservation(InterfaceA(), id + 1, directory_).code(), absl::StatusCode::kNotFound);
   const absl::Status released = ReleaseReservation(InterfaceA(), id, directory_);
   EXPECT_TRUE(released.ok()) << released;
+  EXPECT_EQ(Dump(), before_);
+}
+
+// --- What reserves by itself -------------------------------------------------------------
+
+constexpr size_t kBytes = 4 << 20;
+
+// Payload that the NIC has written into regions, of whatever queue.
+uint64_t SplitBytes() {
+  uint64_t sum = 0;
+  for (uint32_t queue = 0; queue < TheInterface().rx_queues; ++queue)
+    sum += QueueCounter(queue, "split_bytes");
+  return sum;
+}
+
+Task<void> CheckAll(Stream peer) {
+  ContentChecker checker;
+  while (true) {
+    const absl::StatusOr<Buffer> data = co_await peer.Receive();
+    if (!data.ok() || data->empty()) break;
+    checker.Check(data->bytes());
+  }
+  EXPECT_EQ(checker.count(), kBytes);
+}
+
+Task<void> AcceptOne(Listener& listener) {
+  absl::StatusOr<Stream> peer = co_await listener.Accept();
+  EXPECT_TRUE(peer.ok()) << peer.status();
+  if (peer.ok()) co_await CheckAll(*std::move(peer));
+}
+
+TEST_F(ReservationTest, ARuntimeReservesAndUndoes) {
+  RuntimeOptions options = ZeroCopyOptions();
+  options.interface_queue->rx_queue = 0;
+  options.interface_queue->reserve = {kPort};
+  {
+    absl::StatusOr<Runtime> runtime = Runtime::Create(options);
+    ASSERT_TRUE(runtime.ok()) << runtime.status();
+    EXPECT_EQ(runtime->receive_path().kind, ReceivePathInfo::Kind::kZeroCopy);
+    EXPECT_NE(Dump(), before_);
+    absl::StatusOr<Listener> listener =
+        Listener::Create(*runtime, *SocketAddress::Parse(absl::StrCat("10.0.0.1:", kPort)));
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    const uint64_t split = SplitBytes();
+    runtime->Spawn(AcceptOne(*listener));
+    const Peer peer(kPort, [](int fd) { EXPECT_TRUE(SendContent(fd, 0, kBytes)); });
+    const absl::Status run = runtime->Run();
+    EXPECT_TRUE(run.ok()) << run;
+    EXPECT_GE(SplitBytes() - split, kBytes) << "the rules steer elsewhere";
+  }
+  EXPECT_EQ(Dump(), before_);
+}
+
+TEST_F(ReservationTest, ARuntimeThatCannotReserveChangesNothing) {
+  RuntimeOptions options = ZeroCopyOptions();
+  options.interface_queue->reserve = {kPort};
+  options.interface_queue->rx_queue = 2;
+  EXPECT_EQ(Runtime::Create(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options.interface_queue->rx_queue = 0;
+  options.interface_queue->share = QueueShare(2);
+  EXPECT_EQ(Runtime::Create(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options.interface_queue->share.reset();
+  EXPECT_EQ(PreparedQueue::Create(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options.interface_queue->reserve = {0};
+  EXPECT_EQ(Runtime::Create(options).status().code(), absl::StatusCode::kInvalidArgument);
+  options.interface_queue->reserve = {kPort};
+  // Registration is refused when the NIC has been set up already.
+  options.interface_queue->refill_entries = 1u << 20;
+  EXPECT_EQ(Runtime::Create(options).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Dump(), before_);
+  options.mode = ReceiveMode::kAuto;
+  const absl::StatusOr<Runtime> copying = Runtime::Create(options);
+  ASSERT_TRUE(copying.ok()) << copying.status();
+  EXPECT_EQ(copying->receive_path().kind, ReceivePathInfo::Kind::kCopy);
+  EXPECT_EQ(Dump(), before_);
+}
+
+TEST_F(ReservationTest, AServerReservesAndUndoes) {
+  ServerOptions options;
+  options.address = *SocketAddress::Parse(absl::StrCat("10.0.0.1:", kPort));
+  options.runtime = ZeroCopyOptions();
+  options.runtime.interface_queue->rx_queue = 0;
+  options.reserve_queues = 2;
+  {
+    absl::StatusOr<Server> server =
+        Server::Start(options, [](Runtime&, Stream peer) { return CheckAll(std::move(peer)); });
+    ASSERT_TRUE(server.ok()) << server.status();
+    EXPECT_EQ(server->stats().size(), 2u);
+    EXPECT_NE(Dump(), before_);
+    EXPECT_NE(Dump().find("address 10.0.0.1"), std::string::npos) << Dump();
+    const uint64_t split = SplitBytes();
+    {
+      // Each joins when its connection has ended at both sides.
+      const auto act = [](int fd) {
+        EXPECT_TRUE(SendContent(fd, 0, kBytes));
+        shutdown(fd, SHUT_WR);
+        EXPECT_EQ(ReceiveContent(fd), 0);
+      };
+      const Peer one(kPort, act);
+      const Peer other(kPort, act);
+    }
+    EXPECT_GE(SplitBytes() - split, 2 * kBytes);
+    const absl::Status drained = server->Drain(std::chrono::seconds(60));
+    EXPECT_TRUE(drained.ok()) << drained;
+    EXPECT_EQ(Dump(), before_) << "before the server is gone";
+  }
+  EXPECT_EQ(Dump(), before_);
+
+  ServerOptions wrong = options;
+  wrong.rx_queues = {1};
+  EXPECT_EQ(Server::Start(wrong, nullptr).status().code(), absl::StatusCode::kInvalidArgument);
+  wrong = options;
+  wrong.address = *SocketAddress::Parse("10.0.0.1:0");
+  EXPECT_EQ(Server::Start(wrong, nullptr).status().code(), absl::StatusCode::kInvalidArgument);
+  wrong = options;
+  wrong.runtime.interface_queue->reserve = {kPort};
+  wrong.reserve_queues = 0;
+  wrong.rx_queues = {1};
+  EXPECT_EQ(Server::Start(wrong, nullptr).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(Dump(), before_);
 }
 
