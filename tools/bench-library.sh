@@ -8,8 +8,9 @@ bench_library() {
   step "counting instructions" "$ZCRX_CACHE_DIR/log/bench-instructions" count_instructions
   # One line for each row of the table, with what the loop in C takes for the same.
   jq -R -c 'split(" ") | select(.[0] != "receiver") | {receiver: .[0], ring: .[1], streams: (.[2] | tonumber),
-      pass: (.[3] | tonumber), instructions: (.[4] | tonumber), of_completions: (.[5] | tonumber),
-      allocations: (.[6] | tonumber), system_calls: (.[7] | tonumber), tail_stores: (.[8] | tonumber)}' \
+      pass: (.[3] | tonumber), pieces: (.[4] | tonumber), instructions: (.[5] | tonumber),
+      of_completions: (.[6] | tonumber), allocations: (.[7] | tonumber), system_calls: (.[8] | tonumber),
+      tail_stores: (.[9] | tonumber)}' \
     <"$WORK/instructions" | write_json instructions
   write_table instructions 'Instructions for a received buffer' '
     def case: [.ring, .streams, .pass];
@@ -31,12 +32,8 @@ bench_library() {
         | "| \(.receiver) | \(.streams) | \(.pass) | \($part) |")'
   library_bars instructions .instructions 0 'instructions per buffer, 1,000 streams'
 
-  step "timing the library" "$ZCRX_CACHE_DIR/log/bench-library" "$PROGRAMS/library_bench" --benchmark_repetitions="$RUNS" \
-    --benchmark_enable_random_interleaving=true --benchmark_min_time="$([[ -n $QUICK ]] && echo 0.001 || echo 0.2)" \
-    --benchmark_out="$WORK/library" --benchmark_out_format=json
-  jq -c '[.benchmarks[] | select(.run_type == "iteration")] | group_by(.run_name) | .[]
-      | (.[0].run_name | split("/")) as $name | (map(.per_buffer * 1e9) | sort) as $ns
-      | {receiver: $name[0], ring: $name[1], streams: ($name[2] | tonumber), pass: ($name[3] | tonumber),
+  step "timing the library" "$ZCRX_CACHE_DIR/log/bench-library" time_library '-^scale/' "$WORK/library"
+  jq -c "$GOOGLE_RESULTS"' | {receiver: $name[0], ring: $name[1], streams: ($name[2] | tonumber), pass: ($name[3] | tonumber),
          ns: $ns[length / 2 | floor], ns_min: $ns[0], ns_max: $ns[-1]}' "$WORK/library" | write_json library
   write_table library 'Time for a received buffer' '
     def digits: . * 10 | round / 10;
@@ -51,6 +48,18 @@ bench_library() {
 count_instructions() {
   "$ZCRX_ROOT/tests/bench/count_instructions.sh" "$PROGRAMS/library_count" >"$WORK/instructions"
 }
+
+# time_library FILTER RESULT: the benchmarks that match, or with - in front those that do not.
+# shellcheck disable=SC2317 # called by step
+time_library() {
+  "$PROGRAMS/library_bench" --benchmark_filter="$1" --benchmark_repetitions="$RUNS" \
+    --benchmark_enable_random_interleaving=true --benchmark_min_time="$([[ -n $QUICK ]] && echo 0.001 || echo 0.2)" \
+    --benchmark_out="$2" --benchmark_out_format=json
+}
+
+# For jq: of each benchmark of such a result the parts of its $name, and $ns, of its runs, in order.
+readonly GOOGLE_RESULTS='[.benchmarks[] | select(.run_type == "iteration")] | group_by(.run_name) | .[]
+    | (.[0].run_name | split("/")) as $name | (map(.per_buffer * 1e9) | sort) as $ns'
 
 # library_bars NAME VALUE PANEL TITLE: the plot of one VALUE of the result.
 library_bars() {

@@ -362,6 +362,7 @@ void RuntimeCore::Shutdown() {
   context_.Cancel();
   const auto overdue = std::chrono::steady_clock::now() + kShutdownGrace;
   bool dropped = false;
+  bool progress = true;
   while (true) {
     // A resource may go away in OnShutdown(): take the next one first.
     for (RuntimeResource *resource = resources_, *next; resource != nullptr; resource = next) {
@@ -376,9 +377,17 @@ void RuntimeCore::Shutdown() {
       dropped = true;
     }
     if (ring_->in_flight() == 0 && ready_.empty()) return;
-    ring_->PrepareCancelAll();
+    // What nobody has cancelled by itself, once all else has completed: for each request that it finds the
+    // kernel walks past those that are cancelled already. With 10,000 streams that took a minute.
+    std::chrono::nanoseconds wait = std::chrono::nanoseconds::zero();
+    if (!progress) {
+      ring_->PrepareCancelAll();
+      wait = std::chrono::milliseconds(10);
+    }
+    const uint64_t before = completions_;
     // An error here would be one of the ring itself: the kernel ends what is left when the ring is closed.
-    if (!Turn(std::chrono::milliseconds(10)).ok()) return;
+    if (!Turn(wait).ok()) return;
+    progress = completions_ != before;
   }
 }
 

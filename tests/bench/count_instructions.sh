@@ -8,15 +8,15 @@
 #   count_instructions.sh PROGRAM [ROW...]
 #
 # PROGRAM is library_count; a ROW, all if none is given, is RECEIVER/RING/STREAMS/PASS
-# as in batch/rbuf/1000/16. A turn of the loop receives 64 fragments, PASS of one
-# stream after the other.
+# as in batch/rbuf/1000/16, with /PIECES for a region that has not 1024 of them. A
+# turn of the loop receives 64 fragments, PASS of one stream after the other.
 #
 # Counted are the user's instructions of one run and of one twice as long. Their
 # difference is what the longer one did more: nothing of the set-up is left in it.
 set -euo pipefail
 
 if (($# < 1)) || [[ ! -x $1 ]]; then
-  echo "usage: count_instructions.sh PROGRAM [RECEIVER/RING/STREAMS/PASS...], with library_count as PROGRAM" >&2
+  echo "usage: count_instructions.sh PROGRAM [RECEIVER/RING/STREAMS/PASS[/PIECES]...], with library_count as PROGRAM" >&2
   exit 2
 fi
 readonly PROGRAM=$1 BATCH=64 TURNS=500
@@ -52,9 +52,10 @@ costs() {
     END { printf "%d %d\n", total, inclusive[number] }' "$1"
 }
 
-echo "receiver ring streams pass instructions of_completions allocations system_calls tail_stores"
+echo "receiver ring streams pass pieces instructions of_completions allocations system_calls tail_stores"
 for row in "${ROWS[@]}"; do
   IFS=/ read -ra words <<<"$row"
+  if ((${#words[@]} == 4)); then words+=(1024); fi
   run short "$TURNS" "${words[@]}"
   run long "$((2 * TURNS))" "${words[@]}"
   read -r total completions < <(costs "$WORK/short.profile")

@@ -23,7 +23,7 @@ counts=$("$(dirname "$0")/count_instructions.sh" "$1" "${rows[@]}")
 printf '%s\n' "$counts"
 
 failed=0
-while read -r receiver ring _ _ instructions completions allocations system_calls tail_stores; do
+while read -r receiver ring _ _ _ instructions completions allocations system_calls tail_stores; do
   limit=${LIMITS[$receiver/$ring]}
   verdict=$(awk -v is="$instructions" -v most="$limit" -v allocations="$allocations" -v calls="$system_calls" \
     -v stores="$tail_stores" 'BEGIN {

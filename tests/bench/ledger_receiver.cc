@@ -59,7 +59,7 @@ class LedgerReceiver : public Receiver {
 
  private:
   internal::BufferLedger::Handle ledger_ =
-      internal::BufferLedger::Open(SyntheticKernel::MapRegion(), *internal::Waker::Create());
+      internal::BufferLedger::Open(kernel_.MapRegion(), *internal::Waker::Create());
   internal::CompletionQueue completions_{kernel_.completions()};
   internal::RbufRing rbufs_{kernel_.rbufs()};
   internal::RefillRing refill_{kernel_.refills()};

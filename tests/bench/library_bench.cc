@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "tests/bench/receiver.h"
 
@@ -33,16 +34,43 @@ void Measure(benchmark::State& state, const std::string& name, const Traffic& tr
       buffers, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
-void Register() {
+void Add(const std::string& title, const char* name, const Traffic& traffic) {
+  benchmark::RegisterBenchmark(title.c_str(), Measure, name, traffic)->UseManualTime();
+}
+
+std::string Title(const char* name, const Traffic& traffic) {
+  return std::string(name) + (traffic.rbuf ? "/rbuf/" : "/main/") + std::to_string(traffic.streams) + "/" +
+         std::to_string(traffic.pass);
+}
+
+// What a buffer costs.
+void RegisterLibrary() {
   for (const bool rbuf : {false, true}) {
     for (const uint32_t streams : {1, 1000}) {
       for (const uint32_t pass : {16, 1}) {
         for (const char* name : {"c", "ledger", "workers", "receive", "batch"}) {
-          const Traffic traffic = {.rbuf = rbuf, .streams = streams, .pass = pass, .batch = 64};
-          const std::string title = std::string(name) + (rbuf ? "/rbuf/" : "/main/") +
-                                    std::to_string(streams) + "/" + std::to_string(pass);
-          benchmark::RegisterBenchmark(title.c_str(), Measure, name, traffic)->UseManualTime();
+          const Traffic traffic = {
+              .rbuf = rbuf, .streams = streams, .pass = pass, .batch = 64, .pieces = 1024};
+          Add(Title(name, traffic), name, traffic);
         }
+      }
+    }
+  }
+}
+
+// What it costs where there is more: STREAMS/PIECES.
+void RegisterScale() {
+  for (const auto& [streams, pieces] :
+       {std::pair(1, 1024), std::pair(10, 1024), std::pair(100, 1024), std::pair(1000, 1024),
+        std::pair(10'000, 1024), std::pair(1000, 16'384), std::pair(1000, 65'536)}) {
+    for (const bool rbuf : {false, true}) {
+      for (const char* name : {"receive", "batch"}) {
+        const Traffic traffic = {.rbuf = rbuf,
+                                 .streams = static_cast<uint32_t>(streams),
+                                 .pass = 16,
+                                 .batch = 64,
+                                 .pieces = static_cast<uint32_t>(pieces)};
+        Add("scale/" + Title(name, traffic) + "/" + std::to_string(pieces), name, traffic);
       }
     }
   }
@@ -52,7 +80,8 @@ void Register() {
 }  // namespace zcrx::bench
 
 int main(int argc, char** argv) {
-  zcrx::bench::Register();
+  zcrx::bench::RegisterLibrary();
+  zcrx::bench::RegisterScale();
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();

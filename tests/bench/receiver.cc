@@ -47,7 +47,7 @@ class CReceiver final : public Receiver {
   Tally Finish() override { return Total(); }
 
  private:
-  const internal::PoolRegion region_ = SyntheticKernel::MapRegion();
+  const internal::PoolRegion region_ = kernel_.MapRegion();
   CLoop loop_ = {};
 };
 

@@ -39,7 +39,7 @@ class SyntheticPath final : public internal::ReceivePath {
       : ReceivePath(ring, ENOMEM, /*most_waits=*/40, /*tells_copied=*/kernel.traffic().rbuf),
         kernel_(kernel),
         completions_(kernel.completions()),
-        ledger_(internal::BufferLedger::Open(SyntheticKernel::MapRegion(), *internal::Waker::Create())) {
+        ledger_(internal::BufferLedger::Open(kernel.MapRegion(), *internal::Waker::Create())) {
     if (kernel.traffic().rbuf) rbuf_.emplace(kernel.rbufs());
     refill_.Use(internal::RefillRing(kernel.refills()));
   }

@@ -25,6 +25,7 @@ struct Traffic {
   uint32_t streams;  // that take turns
   uint32_t pass;     // fragments of a stream one after the other; by the rbuf ring they share a completion
   uint32_t batch;    // fragments per turn of the loop
+  uint32_t pieces;   // of the region; a power of two
 };
 
 // What a consumer makes of its bytes: it looks at the first of each fragment.
@@ -40,14 +41,13 @@ struct Tally {
 
 class SyntheticKernel {
  public:
-  static constexpr uint32_t kPieces = 1024;
   static constexpr uint32_t kPieceBytes = 4096;
 
   explicit SyntheticKernel(const Traffic& traffic);
 
   const Traffic& traffic() const { return traffic_; }
   // Memory to receive into. Not yet used.
-  static internal::PoolRegion MapRegion();
+  internal::PoolRegion MapRegion() const;
   internal::CompletionQueue::Memory completions();
   internal::RbufRing::Memory rbufs();
   // Has room for all pieces there are.
@@ -71,9 +71,8 @@ class SyntheticKernel {
   void PostPass(uint64_t user_data, uint32_t fragments);
   uint64_t TakePiece();
 
-  static constexpr uint32_t kRingEntries = kPieces;
-
   const Traffic traffic_;
+  const uint32_t ring_entries_;  // of each ring: room for all pieces
   std::vector<uint64_t> streams_;
   uint32_t next_stream_ = 0;
   std::vector<uint64_t> cqes_;  // raw: an entry is two or four words
@@ -87,7 +86,7 @@ class SyntheticKernel {
   uint32_t rq_tail_ = 0;
   std::vector<uint64_t> free_;  // offsets of free pieces, in a circle: the oldest is used first
   uint32_t free_begin_ = 0;
-  uint32_t free_end_ = kPieces;
+  uint32_t free_end_;
   Tally posted_;
   uint64_t refilled_turns_ = 0;
   std::chrono::nanoseconds time_ = {};
