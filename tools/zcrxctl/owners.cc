@@ -35,6 +35,17 @@ std::string OwnerOf(const netdev::RxQueue& queue) {
   return queue.leased ? "lease" : "";
 }
 
+std::string NameOfProcess(int pid) {
+  std::ifstream comm(absl::StrCat("/proc/", pid, "/comm"));
+  std::string name;
+  std::getline(comm, name);
+  // Whatever a process calls itself, a terminal is to show it and do nothing else.
+  for (char& c : name) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
+  }
+  return name;
+}
+
 std::vector<Process> IoUringProcesses() {
   std::vector<Process> processes;
   std::error_code error;
@@ -42,12 +53,7 @@ std::vector<Process> IoUringProcesses() {
     Process process;
     if (!absl::SimpleAtoi(entry->path().filename().string(), &process.pid) || !HasIoUring(entry->path()))
       continue;
-    std::ifstream comm(entry->path() / "comm");
-    std::getline(comm, process.name);
-    // Whatever a process calls itself, a terminal is to show it and do nothing else.
-    for (char& c : process.name) {
-      if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
-    }
+    process.name = NameOfProcess(process.pid);
     processes.push_back(process);
   }
   std::sort(processes.begin(), processes.end(),
