@@ -87,6 +87,9 @@ struct RuntimeOptions {
   // one turn of the loop (with the rbuf ring: the streams they arrive on). Too few
   // cost speed, never data (RuntimeStats::rearms_no_space).
   uint32_t completion_entries = 8192;
+  // Whether others may look on: zcrx/stats_page.h. Takes a file descriptor, and well below a hundredth of the
+  // time of the thread.
+  bool publish_stats = true;
 };
 
 // How the streams of a runtime get their bytes.

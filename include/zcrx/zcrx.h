@@ -22,6 +22,7 @@
 #include "zcrx/race.h"             // IWYU pragma: export
 #include "zcrx/runtime.h"          // IWYU pragma: export
 #include "zcrx/server.h"           // IWYU pragma: export
+#include "zcrx/stats_page.h"       // IWYU pragma: export
 #include "zcrx/status.h"           // IWYU pragma: export
 #include "zcrx/stream.h"           // IWYU pragma: export
 #include "zcrx/task.h"             // IWYU pragma: export

@@ -26,6 +26,26 @@ BufferRecord closed_mark;
 
 }  // namespace
 
+void AccountList::Add(Account* account) {
+  account->list_ = this;
+  account->next_ = first_;
+  if (first_ != nullptr) first_->previous_ = account;
+  first_ = account;
+}
+
+void AccountList::Remove(Account* account) {
+  (account->previous_ != nullptr ? account->previous_->next_ : first_) = account->next_;
+  if (account->next_ != nullptr) account->next_->previous_ = account->previous_;
+}
+
+void AccountList::Clear() {
+  while (first_ != nullptr) {
+    Account* account = std::exchange(first_, first_->next_);
+    account->list_ = nullptr;
+    account->previous_ = account->next_ = nullptr;
+  }
+}
+
 BufferLedger::Handle BufferLedger::Open(PoolRegion region, std::shared_ptr<Waker> waker) {
   return Open(std::make_shared<GuardedRegion>(std::move(region)), std::move(waker), {});
 }
@@ -143,6 +163,8 @@ void BufferLedger::Close() {
       if (Account* account = std::exchange(record.account, nullptr)) account->RemovePiece();
     }
   }
+  // Streams that outlive this may end on any thread.
+  accounts_.Clear();
   // Release: shows returning threads the line above. Acquire: as in CollectReturned().
   BufferRecord* foreign = foreign_.exchange(&closed_mark, std::memory_order_acq_rel);
   uint64_t came_back = returned_.size();

@@ -26,7 +26,29 @@
 
 namespace zcrx::inline v0::internal {
 
+class Account;
 class BufferLedger;
+
+// The accounts of a ledger, to look through. Belongs to its thread.
+class AccountList {
+ public:
+  AccountList() = default;
+  AccountList(const AccountList&) = delete;
+  AccountList& operator=(const AccountList&) = delete;
+  ~AccountList() { Clear(); }
+
+  void Add(Account* account);
+  // They live on, as those of nobody.
+  void Clear();
+
+  Account* first() const { return first_; }
+
+ private:
+  friend class Account;
+  void Remove(Account* account);
+
+  Account* first_ = nullptr;
+};
 
 // What one stream holds. Belongs to the thread of the ledger. Lives until the stream has closed it and what
 // it holds has been settled, or the ledger has.
@@ -42,6 +64,7 @@ class Account {
   uint64_t stream() const { return stream_; }
   // Fragments that lie in the region and have not been settled.
   uint64_t pieces() const { return pieces_; }
+  Account* next() const { return next_; }
   void AddPiece() { ++pieces_; }
   void RemovePiece() {
     --pieces_;
@@ -49,8 +72,11 @@ class Account {
   }
 
  private:
+  friend class AccountList;
   explicit Account(uint64_t stream) : stream_(stream) {}
-  ~Account() = default;
+  ~Account() {
+    if (list_ != nullptr) list_->Remove(this);
+  }
   void DeleteIfUnused() {
     if (!open_ && pieces_ == 0) delete this;
   }
@@ -58,6 +84,9 @@ class Account {
   const uint64_t stream_;
   uint64_t pieces_ = 0;
   bool open_ = true;
+  AccountList* list_ = nullptr;  // null: in none
+  Account* previous_ = nullptr;
+  Account* next_ = nullptr;
 };
 
 // One fragment that is out. Recycled.
@@ -167,6 +196,10 @@ class BufferLedger {
 
   // The time that records get from now on. Once per turn is often enough.
   void set_now(std::chrono::steady_clock::time_point now) { now_ = now; }
+  std::chrono::steady_clock::time_point now() const { return now_; }
+
+  // Of the streams that get what is issued, once they have been added.
+  AccountList& accounts() { return accounts_; }
 
   // What is out, one entry for each account that has something, in no order. Slow.
   struct Held {
@@ -222,6 +255,7 @@ class BufferLedger {
   uint64_t out_peak_ = 0;
   bool closed_ = false;
   std::chrono::steady_clock::time_point now_;
+  AccountList accounts_;
 
   // Returns of other threads, newest first; a mark once the ledger is closed.
   alignas(64) std::atomic<BufferRecord*> foreign_ = nullptr;

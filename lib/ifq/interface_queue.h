@@ -61,6 +61,9 @@ class InterfaceQueue {
 
   // What RECV_ZC names the queue by.
   uint32_t id() const { return id_; }
+  // Where it is; without index or name if that cannot be seen from this network namespace.
+  const netdev::Interface& interface() const { return interface_; }
+  uint32_t rx_queue() const { return rx_queue_; }
 
   // Appends the fragments that a completion with more() tells of to `fragments`.
   // False if the kernel named bytes outside the region.

@@ -52,13 +52,19 @@ Mapping Mapping::Map(size_t bytes, const MappingOptions& options) {
 
 Mapping Mapping::MapShareable(size_t bytes, const MappingOptions& options) {
   const unsigned huge = options.huge_pages ? MFD_HUGETLB | MFD_HUGE_2MB : 0;
-  const int fd = memfd_create("zcrx", MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
+  const int fd = memfd_create(options.name, MFD_CLOEXEC | MFD_ALLOW_SEALING | huge);
   if (fd < 0) return {};
-  Mapping mapping;
   // Sealed: whoever else has it could else take pages away that the other touches.
-  if (ftruncate(fd, static_cast<off_t>(RoundUp(bytes, PageBytes()))) == 0 &&
-      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) {
+  const int seals =
+      F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | (options.others_read ? F_SEAL_FUTURE_WRITE : 0);
+  Mapping mapping;
+  if (ftruncate(fd, static_cast<off_t>(RoundUp(bytes, PageBytes()))) == 0)
     mapping = MapShared(fd, bytes, options);
+  // Afterwards: the mapping is what writes.
+  if (!mapping.empty() && fcntl(fd, F_ADD_SEALS, seals) != 0) {
+    const int error = errno;
+    mapping = {};
+    errno = error;
   }
   const int error = errno;
   if (mapping.empty()) {

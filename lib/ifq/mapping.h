@@ -20,6 +20,9 @@ inline constexpr size_t kHugePageBytes = size_t{2} << 20;
 struct MappingOptions {
   size_t alignment = 0;     // where that is more than a page
   bool huge_pages = false;  // which must have been reserved
+  // Of shareable memory: its name in /proc, and whether others can read it only.
+  const char* name = "zcrx";
+  bool others_read = false;
 };
 
 // Owns zeroed memory that a fork does not copy: the kernel pins it, and a child has

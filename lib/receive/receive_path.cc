@@ -47,6 +47,7 @@ ReceiveRequest::ReceiveRequest(ReceivePath& path, ReceiveSink& sink, uint64_t st
     : path_(&path), sink_(sink), account_(Account::Open(stream)), next_(path.requests_) {
   if (next_ != nullptr) next_->previous_ = this;
   path.requests_ = this;
+  path.ledger().accounts().Add(account_);
 }
 
 ReceiveRequest::~ReceiveRequest() {
@@ -389,6 +390,24 @@ std::vector<BufferHolder> ReceivePath::holders() const {
   std::sort(holders.begin(), holders.end(),
             [](const BufferHolder& a, const BufferHolder& b) { return a.oldest_age > b.oldest_age; });
   return holders;
+}
+
+uint64_t ReceivePath::activity() const {
+  return fragments_ + ledger().settled() + rearms_no_space_ + rearms_no_buffer_ + rearms_resumed_ +
+         pressure_.rises + pressure_.pauses;
+}
+
+size_t ReceivePath::FindHolders(std::span<StatsHolder> most) const {
+  size_t count = 0;
+  for (const Account* account = ledger().accounts().first(); account != nullptr; account = account->next()) {
+    const uint64_t pieces = account->pieces();
+    if (pieces == 0 || (count == most.size() && pieces <= most.back().pieces)) continue;
+    if (count < most.size()) ++count;
+    size_t place = count - 1;
+    for (; place > 0 && most[place - 1].pieces < pieces; --place) most[place] = most[place - 1];
+    most[place] = {.stream = account->stream(), .pieces = pieces};
+  }
+  return count;
 }
 
 // -----------------------------------------------------------------------------

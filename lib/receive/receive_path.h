@@ -18,6 +18,7 @@
 #include "lib/ring/ring.h"
 #include "lib/uapi/log.h"
 #include "zcrx/runtime.h"
+#include "zcrx/stats_page.h"
 
 namespace zcrx::inline v0::internal {
 
@@ -136,6 +137,14 @@ class ReceivePath {
   // Whether the packets of the socket come by the queue that this path receives from. True if that cannot be
   // told. Takes a system call; after the first bytes.
   virtual bool ArrivesHere(int) { return true; }
+
+  // Changes with all that is published of this path.
+  uint64_t activity() const;
+  // The time of the last Flush().
+  std::chrono::steady_clock::time_point now() const { return ledger().now(); }
+  // Fills in the streams that have most pieces, the first one most; how many. Looks at every stream.
+  size_t FindHolders(std::span<StatsHolder> most) const;
+  size_t piece_bytes() const { return ledger().region().piece_bytes(); }
 
   // Adds what this path counts.
   virtual void AddStats(RuntimeStats& stats) const;

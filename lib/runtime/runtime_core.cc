@@ -73,6 +73,7 @@ absl::StatusOr<std::unique_ptr<RuntimeCore>> RuntimeCore::Create(const RuntimeOp
   if (absl::Status opened = core->OpenEventFd(); !opened.ok()) return opened;
   core->zero_copy_send_bytes_ = options.zero_copy_send_bytes;
   core->receive_path_->SetPressureOptions(options.pressure);
+  if (options.publish_stats) core->StartPublishing();
   core->waker_poll_.Arm();
   core->ring_->StartNotifying(/*now=*/true);
   return core;
@@ -136,11 +137,18 @@ absl::Status RuntimeCore::AdoptReceivePath(const TakenQueue& inherited) {
   if (!queue.ok()) return queue.status();
   UseZeroCopy(*std::move(queue), absl::StrCat("inherited rx queue ", inherited.description.rx_queue, " of ",
                                               inherited.description.interface.data()));
+  // Also where the interface cannot be seen from here.
+  stats_queue_->interface = inherited.description.interface.data();
+  stats_queue_->rx_queue = inherited.description.rx_queue;
   return absl::OkStatus();
 }
 
 void RuntimeCore::UseZeroCopy(std::unique_ptr<InterfaceQueue> queue, const std::string& how) {
   const CompletionRing completion = queue->completion();
+  stats_queue_ = {.interface = queue->interface().name,
+                  .interface_index = queue->interface().index,
+                  .rx_queue = queue->rx_queue(),
+                  .shared = queue->shared()};
   receive_path_ = std::make_unique<ZeroCopyPath>(*ring_, std::move(queue));
   receive_path_info_ = {.kind = ReceivePathInfo::Kind::kZeroCopy,
                         .completion = completion,
@@ -163,6 +171,17 @@ absl::Status RuntimeCore::OpenEventFd() {
   return absl::OkStatus();
 }
 
+void RuntimeCore::StartPublishing() {
+  auto publisher = StatsPublisher::Create(stats_queue_.has_value() ? &*stats_queue_ : nullptr);
+  if (!publisher.ok()) {
+    Log(LogSeverity::kWarning, "stats.unpublished",
+        "nobody can look on (zcrxctl top): ", publisher.status().message());
+    return;
+  }
+  stats_publisher_ = *std::move(publisher);
+  stats_publisher_->Publish(stats(), *receive_path_);
+}
+
 // --- The loop ----------------------------------------------------------------------
 
 absl::Status RuntimeCore::Run() {
@@ -178,12 +197,12 @@ absl::Status RuntimeCore::RunOnce(std::chrono::nanoseconds max_wait) {
   absl::Status turned = Turn(max_wait);
   // What the first turn made ready runs now, and what it prepared is submitted now:
   // the caller may go and wait elsewhere.
-  timer_poll_.Cover(timers_.next());
+  timer_poll_.Cover(NextDue());
   if (turned.ok()) turned = Turn(std::chrono::nanoseconds::zero());
   // Asks to be woken by returns of other threads, so it must not be left out.
   const bool may_sleep = receive_path_->PrepareToSleep();
   ring_->StartNotifying(!may_sleep || !ready_.empty() || ring_->has_prepared() ||
-                        !timer_poll_.Covers(timers_.next()));
+                        !timer_poll_.Covers(NextDue()));
   return turned;
 }
 
@@ -195,16 +214,25 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
   RunReady();
   receive_path_->Flush();
   TellPressure();
+  if (stats_publisher_ != nullptr && stats_publisher_->IsDue(*receive_path_))
+    stats_publisher_->Publish(stats(), *receive_path_);
   const bool idle =
       ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count() == 0);
   if (!idle || !receive_path_->PrepareToSleep()) {
     max_wait = std::chrono::nanoseconds::zero();
-  } else if (!timers_.empty() && max_wait > std::chrono::nanoseconds::zero()) {
-    max_wait = std::min<std::chrono::nanoseconds>(max_wait, timers_.next() - Timer::Clock::now());
+  } else if (max_wait > std::chrono::nanoseconds::zero()) {
+    if (const Timer::Clock::time_point due = NextDue(); due != Timer::Clock::time_point::max())
+      max_wait = std::min<std::chrono::nanoseconds>(max_wait, due - Timer::Clock::now());
   }
   absl::Status entered = ring_->SubmitAndWait(max_wait);
   completions_ += ring_->DispatchCompletions();
   return entered;
+}
+
+Timer::Clock::time_point RuntimeCore::NextDue() const {
+  const auto stats =
+      stats_publisher_ != nullptr ? stats_publisher_->due(*receive_path_) : Timer::Clock::time_point::max();
+  return std::min(timers_.next(), stats);
 }
 
 void RuntimeCore::RunReady() {
@@ -345,6 +373,7 @@ void RuntimeCore::End() {
   if (shutting_down_) return;
   if (receive_path_ != nullptr) Shutdown();
   operations_ended_ = true;
+  stats_publisher_.reset();
   // Those that wait for something that is not ours.
   tasks_.DestroyAll();
   while (resources_ != nullptr) {

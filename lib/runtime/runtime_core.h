@@ -25,6 +25,7 @@
 #include "lib/ring/ring.h"
 #include "lib/ring/waker.h"
 #include "lib/runtime/runtime_group.h"
+#include "lib/runtime/stats_publisher.h"
 #include "lib/runtime/task_list.h"
 #include "lib/runtime/timer_queue.h"
 #include "zcrx/internal/context.h"
@@ -160,12 +161,15 @@ class RuntimeCore {
   absl::Status AdoptReceivePath(const TakenQueue& inherited);
   void UseZeroCopy(std::unique_ptr<InterfaceQueue> queue, const std::string& how);
   absl::Status OpenEventFd();
+  void StartPublishing();
 
   // Blocks only if nothing is ready, and, with `need_tasks`, if there are tasks.
   absl::Status Turn(std::chrono::nanoseconds max_wait, bool need_tasks = false);
   void RunReady();
   void RunPosted();
   void TellPressure();
+  // When the loop has something to do even if nothing comes.
+  Timer::Clock::time_point NextDue() const;
   void Shutdown();
 
   const KernelFeatures features_;
@@ -179,6 +183,8 @@ class RuntimeCore {
   TimerPoll timer_poll_;
   std::unique_ptr<ReceivePath> receive_path_;
   ReceivePathInfo receive_path_info_;
+  std::optional<StatsQueue> stats_queue_;            // absent on the copy path
+  std::unique_ptr<StatsPublisher> stats_publisher_;  // null: nobody may look on
 
   std::vector<std::coroutine_handle<>> ready_;
   std::vector<std::coroutine_handle<>> running_;  // storage for RunReady(), kept

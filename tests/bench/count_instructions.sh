@@ -3,7 +3,8 @@
 #
 # What a received buffer costs in instructions, by each way of receiving from the
 # synthetic kernel (receiver.h), and in what else can be counted. Exact: the same
-# program gives the same numbers, however busy the machine is.
+# program gives the same numbers, however busy the machine is; but for less than one
+# instruction, as runtimes write their page of stats by the clock.
 #
 #   count_instructions.sh PROGRAM [ROW...]
 #

@@ -108,6 +108,9 @@ scenario_zcrxctl_run_without_capabilities() {
   expect "$(awk '$1 == "Uid:" {print $2 $3 $4 $5}' "/proc/$pid/status")" = 65534655346553465534 "nobody"
   expect "$(grep -cE '^Cap(Prm|Eff|Amb):[[:space:]]0+$' "/proc/$pid/status")" -eq 3 "no capability"
   expect "$(awk '$1 == "NoNewPrivs:" {print $2}' "/proc/$pid/status")" -eq 1 "none to come"
+  ctl top "$ZCRX_IF_A" --json --interval=0.1 >"$WORK/top"
+  expect "$(jq -c --arg pid "$pid" '[.samples[0].queues[] | select(.runtime.pid == ($pid | tonumber)) | [.queue, .runtime.uid]]' "$WORK/top")" = \
+    '[[2,65534],[3,65534]]' "pages of stats, by nobody"
   serve_and_end
 
   # Killed, it leaves nothing behind.
@@ -345,6 +348,62 @@ scenario_zcrxctl_doctor_of_the_machine() {
     echo "memlock-too-low: $fix" >&3
     bash -c "$fix"
     "$1" doctor "$2"' - "$BUILD/tools/zcrxctl/zcrxctl" "$ZCRX_IF_A" "$WORK/doctor"
+}
+
+# --- top ------------------------------------------------------------------------------
+
+# The one terminal there is.
+mux() { tmux -S "$WORK/tmux" -f /dev/null "$@"; }
+
+# shows PATTERN: sooner or later a line of the terminal matches. The screen is left in $WORK/screen.
+shows() {
+  for _ in {1..300}; do
+    mux capture-pane -p >"$WORK/screen"
+    if grep -qE "$1" "$WORK/screen"; then return; fi
+    sleep 0.1
+  done
+  echo "no line like \"$1\" on the screen:"
+  cat "$WORK/screen"
+  return 1
+}
+
+# what_top_says FILTER: of the queue 1, in half a second, by jq.
+what_top_says() {
+  ctl top "$ZCRX_IF_A" --json --interval=0.5 | jq "[.samples[0].queues[] | select(.queue == 1)][0] | $1"
+}
+
+scenario_zcrxctl_top() {
+  local client number='[0-9.]+[kMG]'
+  start_server --mode=zero-copy
+  load --connections=4 --message_bytes=1-100000 --duration=300s >"$WORK/load" 2>&1 &
+  client=$!
+  # shellcheck disable=SC2016 # for the shell in the terminal
+  mux new-session -d -x 80 -y 24 bash -c '"$@"; echo "ended with $?"; exec cat' - \
+    ip netns exec a "$BUILD/tools/zcrxctl/zcrxctl" top "$ZCRX_IF_A"
+  # Bytes without a copy, per second and in all.
+  shows "^$ZCRX_IF_A +1 zcrx_echo_[a-z]*\+? +$SERVER +0 +\S+ +$number +\S+ +$number +[0-9]+% +[0-9]+\$"
+  shows 'stream [0-9]+ [0-9]+$'
+  sed 's/^/    /' "$WORK/screen" >&3
+  expect "$(grep -cE "^$ZCRX_IF_A +[0-3] " "$WORK/screen")" -eq 4 "all queues of the interface"
+  expect "$(awk '{ if (length > 80) print }' "$WORK/screen" | wc -l)" -eq 0 "lines of at most 80 characters"
+  expect "$(wc -l <"$WORK/screen")" -le 24 "at most 24 lines"
+  mux resize-window -x 80 -y 5
+  shows '^2 more do not fit'
+  mux resize-window -x 80 -y 24
+  mux send-keys q
+  shows '^ended with 0'
+  expect "$(grep -c PROCESS "$WORK/screen" || true)" -eq 0 "the terminal as it was before"
+  mux kill-server
+
+  expect "$(what_top_says '.runtime.zero_copy_bytes_per_second > 0')" = true "bytes without a copy"
+  expect "$(what_top_says '.runtime.uid')" -eq 0 "whose it is"
+  expect "$(what_top_says '.owner')" = '"io_uring"' "what the kernel says"
+  # The test NIC counts all packets for its queue 0.
+  expect "$(ctl top "$ZCRX_IF_A" --json --interval=0.5 | jq '[.samples[0].queues[].packets_per_second] | add > 0')" = \
+    true "packets"
+  stop_server
+  wait "$client" || true
+  expect "$(what_top_says '.runtime')" = null "no page without the process"
 }
 
 scenario_zcrxctl_explain() {

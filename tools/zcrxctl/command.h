@@ -55,6 +55,7 @@ absl::StatusOr<Outcome> Up(const Arguments& arguments);
 absl::StatusOr<Outcome> Down(const Arguments& arguments);
 absl::StatusOr<Outcome> Restore(const Arguments& arguments);
 absl::StatusOr<Outcome> Status(const Arguments& arguments);
+absl::StatusOr<Outcome> Top(const Arguments& arguments);
 absl::StatusOr<Outcome> Explain(const Arguments& arguments);
 absl::StatusOr<Outcome> Run(const Arguments& arguments);
 absl::StatusOr<Outcome> SetSplit(const Arguments& arguments);

@@ -16,3 +16,6 @@ ABSL_FLAG(bool, all, false, "all interfaces");
 ABSL_FLAG(std::optional<uint32_t>, queue, std::nullopt, "ask for this queue only");
 ABSL_FLAG(bool, probe, false, "try by a real registration, which restarts the queue for a moment");
 ABSL_FLAG(std::string, op, "", "register, recv or ctrl: which call has failed");
+ABSL_FLAG(bool, once, false, "print what happens in one interval, also on a terminal");
+ABSL_FLAG(double, interval, 1, "seconds from one look to the next, from 0.1 to 3600");
+ABSL_FLAG(uint32_t, count, 0, "how many intervals; default: on a terminal until q, elsewhere 1");

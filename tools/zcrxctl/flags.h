@@ -24,5 +24,8 @@ ABSL_DECLARE_FLAG(bool, all);
 ABSL_DECLARE_FLAG(std::optional<uint32_t>, queue);
 ABSL_DECLARE_FLAG(bool, probe);
 ABSL_DECLARE_FLAG(std::string, op);
+ABSL_DECLARE_FLAG(bool, once);
+ABSL_DECLARE_FLAG(double, interval);
+ABSL_DECLARE_FLAG(uint32_t, count);
 
 #endif  // ZCRX_TOOLS_ZCRXCTL_FLAGS_H_

@@ -28,6 +28,17 @@ bool HasIoUring(const fs::path& process) {
 
 }  // namespace
 
+std::string NameOfProcess(int pid) {
+  std::ifstream comm(absl::StrCat("/proc/", pid, "/comm"));
+  std::string name;
+  std::getline(comm, name);
+  // Whatever a process calls itself, a terminal is to show it and do nothing else.
+  for (char& c : name) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
+  }
+  return name;
+}
+
 std::vector<Process> IoUringProcesses() {
   std::vector<Process> processes;
   std::error_code error;
@@ -35,12 +46,7 @@ std::vector<Process> IoUringProcesses() {
     Process process;
     if (!absl::SimpleAtoi(entry->path().filename().string(), &process.pid) || !HasIoUring(entry->path()))
       continue;
-    std::ifstream comm(entry->path() / "comm");
-    std::getline(comm, process.name);
-    // Whatever a process calls itself, a terminal is to show it and do nothing else.
-    for (char& c : process.name) {
-      if (!absl::ascii_isprint(static_cast<unsigned char>(c))) c = '?';
-    }
+    process.name = NameOfProcess(process.pid);
     processes.push_back(process);
   }
   std::sort(processes.begin(), processes.end(),

@@ -17,6 +17,9 @@ struct Process {
   std::string name;
 };
 
+// What the process calls itself, as a terminal may show it; empty if it is gone.
+std::string NameOfProcess(int pid);
+
 // The processes that have an io_uring, as far as we may look: the owner of a queue is among them.
 std::vector<Process> IoUringProcesses();
 

@@ -15,6 +15,7 @@ _zcrxctl_options() { # SUBCOMMAND
     plan) echo "--queues= --port= --address= $common" ;;
     up) echo "--queues= --port= --address= --exec $common" ;;
     run) echo "--user= --queues= --port= --address= --region_mib= --restart $common" ;;
+    top) echo "--once --interval= --count= $common" ;;
     restore) echo "--all $common" ;;
     explain) echo "--op=register --op=recv --op=ctrl $common" ;;
     *) echo "$common" ;;
@@ -32,7 +33,7 @@ _zcrxctl() {
     esac
   done
   if [[ -z $subcommand ]]; then
-    words='doctor plan up down restore status explain run set-split --help'
+    words='doctor plan up down restore status top explain run set-split --help'
   elif [[ $current == -* ]]; then
     words=$(_zcrxctl_options "$subcommand")
   elif [[ $subcommand == explain && $operands == 0 ]]; then
