@@ -41,6 +41,8 @@ struct ReceivePlan {
 
   // Whoever copies has at least one buffer for each connection.
   size_t copy_memory_bytes() const;
+  // What is registered: less than half of it is ever kept, the rest is for what is on its way.
+  size_t region_bytes() const { return (size_t{64} << 20) + 2 * keep_bytes; }
   size_t kept_pieces() const { return keep_bytes / kPieceBytes; }
 };
 

@@ -220,8 +220,7 @@ int main(int argc, char** argv) {
                                          .keep_bytes = size_t{Number(argv[7])} << 20,
                                          .interface = argv[8],
                                          .rx_queue = Number(argv[9])};
-  zcrx::bench::Require(plan.connections > 0 && plan.keep_bytes <= zcrx::bench::kRegionBytes / 2,
-                       "no connections, or too much to keep");
+  zcrx::bench::Require(plan.connections > 0, "no connections");
   alarm(zcrx::bench::kPatienceSeconds);
   zcrx::bench::Run(argv[1], plan, static_cast<uint16_t>(Number(argv[3])), uint64_t{Number(argv[5])} << 20,
                    uint64_t{Number(argv[6])} << 20);

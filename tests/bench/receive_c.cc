@@ -150,7 +150,7 @@ void TakeCompletions(Queue* queue, std::span<const int> sockets, Arrivals* arriv
 class CLoop final : public Contender {
  public:
   explicit CLoop(const ReceivePlan& plan)
-      : area_(kRegionBytes),
+      : area_(plan.region_bytes()),
         // Its header is smaller than a page.
         refill_(size_t{uapi::kMaxRefillEntries} * sizeof(uapi::Rqe) + kPieceBytes),
         held_(std::bit_ceil(plan.kept_pieces() + 1)) {

@@ -25,7 +25,7 @@ RuntimeOptions OptionsOf(const ReceivePlan& plan, CompletionRing completion) {
   options.mode = ReceiveMode::kZeroCopy;
   options.interface_queue = {.interface = plan.interface,
                              .rx_queue = plan.rx_queue,
-                             .pool = {.bytes = kRegionBytes},
+                             .pool = {.bytes = plan.region_bytes()},
                              .completion = completion};
   return options;
 }
