@@ -55,7 +55,7 @@ start_qemu() {
   if [[ -n $OUT ]]; then export_9p zout "$OUT"; fi
   if [[ -n ${ZCRX_ICOUNT:-} ]]; then
     # Processors take turns then, and cannot be threads.
-    accelerator=tcg clock=(-icount shift=0,sleep=off)
+    accelerator=tcg clock=(-icount 'shift=0,sleep=off')
   elif kvm_works; then
     accelerator=kvm
   fi

@@ -28,7 +28,7 @@ shift 3
 set_up_nics() {
   ip -n a link set "$ZCRX_IF_A" mtu "$1"
   ip -n b link set "$ZCRX_IF_B" mtu "$1"
-  ip netns exec b ethtool -K "$ZCRX_IF_B" tso "$2" gso "$2"
+  ip netns exec b ethtool -K "$ZCRX_IF_B" tso "$2" gso "$2" >&2
 }
 
 # Bytes that the NIC has copied so far into memory of a provider, and into the kernel's.
