@@ -118,8 +118,11 @@ std::unique_ptr<Contender> MakeCLoop(const ReceivePlan& plan);
 std::unique_ptr<Contender> MakeZcrxMain(const ReceivePlan& plan);
 std::unique_ptr<Contender> MakeZcrxRbuf(const ReceivePlan& plan);
 
-// Ends the program, with a message, unless `fine`; `error` is an errno, negated or not, or 0.
-void Require(bool fine, const char* what, int error = 0);
+// Ends the program with a message; `error` is an errno, negated or not, or 0.
+[[noreturn]] void Die(const char* what, int error);
+inline void Require(bool fine, const char* what, int error = 0) {
+  if (!fine) Die(what, error);
+}
 
 // Memory that is there: no page of it has to be faulted in any more.
 class Memory {

@@ -27,7 +27,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -195,11 +197,11 @@ void Run(std::string_view name, const ReceivePlan& plan, uint16_t port, uint64_t
       static_cast<unsigned long long>(end.counts.system_calls - begin->counts.system_calls));
 }
 
-uint32_t Number(const char* text) {
-  char* end = nullptr;
-  const unsigned long number = strtoul(text, &end, 10);
-  Require(*text != '\0' && *end == '\0' && number <= UINT32_MAX, "not a number");
-  return static_cast<uint32_t>(number);
+uint32_t Number(std::string_view text) {
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  Require(error == std::errc() && end == text.data() + text.size(), "not a number");
+  return number;
 }
 
 }  // namespace
