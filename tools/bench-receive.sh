@@ -5,7 +5,7 @@
 # NIC, in a guest, in turns (tests/bench/receive_guest.sh).
 
 # A case is SEGMENTS,CONNECTIONS,MESSAGE_KIB,KEEP_MIB,WARM_UP_MIB,MIB. The first is the main one; the others
-# differ from it in one thing each. 96 MiB is three times the third-level cache of most machines.
+# differ from it in one thing each. 96 MiB is more than the caches of most machines hold.
 readonly RECEIVE_MAIN=tso,1,1024,96,160
 readonly RECEIVE_OTHERS=('9000,1,1024,96,160' '1500,1,1024,96,160' 'tso,1,64,96,160' 'tso,1,4,96,160' 'tso,64,1024,96,160'
   'tso,1024,1024,96,160' 'tso,1,1024,0,64')
@@ -99,6 +99,7 @@ summarise_receive() {
 }
 
 # What the tables have in common: a case in words, and numbers of a few digits.
+# shellcheck disable=SC2016 # the dollars in quotes are those of jq, here and below
 readonly RECEIVE_WORDS='
   def digits(n): if . == 0 then 0 else (pow(10; n - 1 - (fabs | log10 | floor))) as $scale | . * $scale | round / $scale end;
   def case: [.segments, .connections, .message_kib, .keep_mib];
@@ -106,7 +107,7 @@ readonly RECEIVE_WORDS='
   def cases: reduce .rows[] as $row ([]; if any(.[]; case == ($row | case)) then . else . + [$row] end);
   def of($which): map(select(case == ($which | case)));'
 
-# shellcheck disable=SC2016 # the dollars in quotes are those of jq, here and below
+# shellcheck disable=SC2016
 receive_table() { # NAME WHERE
   write_table "$1" "Receiving from a simulated NIC: $2, Linux $KERNEL" "$RECEIVE_WORDS"'
     "Medians of \(.runs) interleaved runs, with the range of two of them. CPU is in seconds per GiB: that of the application'"'"'s",
