@@ -49,12 +49,17 @@ ask_stacks_uml() {
 start_qemu() {
   # Emulated, and the debug kernel is ten times slower still.
   BOOT_LIMIT=240
-  local exports=() accelerator=tcg,thread=multi
+  local exports=() accelerator=tcg,thread=multi clock=()
   export_9p zroot / readonly=on
   export_9p zrun "$RUN"
   if [[ -n $OUT ]]; then export_9p zout "$OUT"; fi
-  if kvm_works; then accelerator=kvm; fi
-  qemu-system-x86_64 -machine q35 -accel "$accelerator" -cpu max -smp "$CPUS" -m "$MEMORY" \
+  if [[ -n ${ZCRX_ICOUNT:-} ]]; then
+    # Processors take turns then, and cannot be threads.
+    accelerator=tcg clock=(-icount 'shift=0,sleep=off')
+  elif kvm_works; then
+    accelerator=kvm
+  fi
+  qemu-system-x86_64 -machine q35 -accel "$accelerator" ${clock[@]+"${clock[@]}"} -cpu "${ZCRX_QEMU_CPU:-max}" -smp "$CPUS" -m "$MEMORY" \
     -nodefaults -no-user-config -display none -no-reboot \
     -serial "file:$RUN/console" -monitor "unix:$RUN/monitor,server=on,wait=off" \
     -device virtio-rng-pci "${exports[@]}" -kernel "$IMAGE" -append "console=ttyS0 \

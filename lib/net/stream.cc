@@ -95,7 +95,7 @@ absl::StatusOr<Stream> Stream::Adopt(Runtime& runtime, int fd) {
     close(fd);
     return ErrnoStatus(error, "Stream::Adopt: the descriptor is not a TCP socket");
   }
-  runtime.core().receive_path().LimitSocket(fd);
+  runtime.core().receive_path().LimitConnected(fd);
   return Stream(new internal::StreamState(runtime.core(), fd));
 }
 

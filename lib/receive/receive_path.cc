@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/receive/receive_path.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -278,6 +280,15 @@ void ReceivePath::LimitSocket(int fd) const {
   // works.
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
+// Of a socket whose buffer has been chosen by hand the kernel does not raise the largest window any more: it
+// would for ever be what was agreed upon when the connection began, some 64 KiB.
+void ReceivePath::LimitConnected(int fd) const {
+  LimitSocket(fd);
+  if (socket_bytes_ == 0) return;
+  const int bytes = static_cast<int>(std::min<size_t>(socket_bytes_, INT_MAX));
+  setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &bytes, sizeof(bytes));
 }
 
 void ReceivePath::UpdatePressure() {

@@ -109,6 +109,8 @@ class ReceivePath {
   void SetPressureOptions(const PressureOptions& options);
   // Limits the receive buffer of a socket, as the options say. Accepted ones inherit it from their listener.
   void LimitSocket(int fd) const;
+  // The same of a socket that is connected already.
+  void LimitConnected(int fd) const;
   Pressure pressure() const { return pressure_.now; }
   // Those that have pieces, the oldest first.
   std::vector<BufferHolder> holders() const;

@@ -2,6 +2,8 @@
 #include "zcrx/stream.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -276,6 +278,25 @@ TEST(StreamTest, AdoptRefusesWhatIsNoTcpSocket) {
   ASSERT_EQ(pipe(pipe_fds), 0);
   EXPECT_EQ(ErrnoOf(Stream::Adopt(runtime, pipe_fds[0]).status()), ENOTSOCK);
   close(pipe_fds[1]);
+}
+
+// The limit of its buffer is no limit of the window that the connection began with.
+TEST(StreamTest, AdoptLetsTheWindowGrow) {
+  Runtime runtime = NewRuntime();
+  absl::StatusOr<Listener> listener = Listener::Create(runtime, LoopbackAddress());
+  ASSERT_TRUE(listener.ok());
+  const SocketAddress address = listener->address();
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(connect(fd, address.get(), address.length()), 0);
+  const absl::StatusOr<Stream> stream = Stream::Adopt(runtime, fd);
+  ASSERT_TRUE(stream.ok());
+  int buffer = 0;
+  int window = 0;
+  socklen_t length = sizeof(buffer);
+  ASSERT_EQ(getsockopt(stream->fd(), SOL_SOCKET, SO_RCVBUF, &buffer, &length), 0);
+  ASSERT_EQ(getsockopt(stream->fd(), IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, &length), 0);
+  EXPECT_GT(buffer, 1 << 17) << "as small as it always was: nothing is tested";
+  EXPECT_GE(window, buffer);
 }
 
 TEST(StreamTest, ListenerErrors) {
