@@ -56,7 +56,9 @@ class Buffer {
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { Reset(); }
+  ~Buffer() {
+    if (record_ != nullptr) internal::DropReference(record_);
+  }
 
   std::span<const std::byte> bytes() const {
     Check();

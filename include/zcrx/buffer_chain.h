@@ -31,6 +31,10 @@
 
 namespace zcrx::inline v0 {
 
+namespace internal {
+class RecordQueue;
+}  // namespace internal
+
 // Move-only. Thread-compatible. Its storage is recycled, so that filling and
 // dropping chains does not allocate once the thread is warm.
 class BufferChain {
@@ -63,6 +67,9 @@ class BufferChain {
   void Append(Buffer buffer);
   // Adds all of `other` at the end, in order.
   void Append(BufferChain other);
+
+  // Internal: adds a buffer for each of `records`, none of which is empty, and takes them out.
+  void Append(internal::RecordQueue& records);
 
   // Takes the first buffer out; an empty one if there is none.
   Buffer PopFront();

@@ -50,12 +50,17 @@ class ReceiveAwaiterBase : public CancellableAwaiter {
 
  private:
   void OnCancel() override;
+  enum class Refused : uint8_t { kNot, kClosed, kCancelled, kBusy };
+
+  // The error, if any, that there is instead of bytes.
+  absl::Status Stop();
+  absl::Status RefusedError() const;
   template <typename Result>
   Result Take(Result (StreamState::*take)());
 
   StreamState* stream_;
   bool suspended_ = false;
-  absl::Status refused_;  // why it may not receive
+  Refused refused_ = Refused::kNot;
 };
 
 class ReceiveAwaiter : public ReceiveAwaiterBase {

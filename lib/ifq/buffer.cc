@@ -18,23 +18,6 @@ void AddReference(BufferRecord* record) {
   record->references.fetch_add(1, std::memory_order_relaxed);
 }
 
-void DropReference(BufferRecord* record) {
-  CheckReferenced(*record, "returned twice");
-  // Acquire: if the others are gone, what they did with the bytes comes before the piece goes back. The look
-  // spares the usual case, a single reference, the locked instruction.
-  if (record->references.load(std::memory_order_acquire) == 1) {
-    record->references.store(0, std::memory_order_relaxed);
-  } else if (record->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
-    return;
-  }
-  if (record->ledger != nullptr) {
-    record->ledger->Return(record);
-  } else {
-    record->~BufferRecord();
-    ::operator delete(record);
-  }
-}
-
 BufferRecord* NewHeapRecord(std::span<const std::byte> bytes) {
   // The bytes lie behind their record, in one allocation.
   void* storage = ::operator new(sizeof(BufferRecord) + bytes.size());

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/ifq/buffer_ledger.h"
+
 namespace zcrx::inline v0 {
 
 void BufferChain::Append(Buffer buffer) {
@@ -24,6 +26,15 @@ void BufferChain::Append(BufferChain other) {
     return;
   }
   while (!other.empty()) Append(other.PopFront());
+}
+
+void BufferChain::Append(internal::RecordQueue& records) {
+  buffers_.reserve(buffers_.size() + records.size());
+  for (internal::BufferRecord* record = records.front(); record != nullptr; record = record->next) {
+    buffers_.emplace_back(record->bytes, record);
+    size_ += record->bytes.size();
+  }
+  records.RemoveBefore(nullptr, records.size());
 }
 
 Buffer BufferChain::PopFront() {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <new>
 #include <span>
 #include <utility>
 
@@ -14,12 +15,18 @@ namespace {
 constexpr size_t kRecordsPerSlab = 256;
 
 // A number no other thread has or will have, unlike pthread_self() or the address of something thread-local.
-uint64_t ThisThread() {
+// 0: it has never owned a ledger.
+// Initial-exec, as code for a shared library would else call a function to find it.
+[[gnu::tls_model("initial-exec")]] constinit thread_local uint64_t this_thread = 0;
+
+uint64_t NumberThisThread() {
   static std::atomic<uint64_t> last = 0;
-  thread_local uint64_t number = 0;
-  if (number == 0) number = last.fetch_add(1, std::memory_order_relaxed) + 1;
-  return number;
+  if (this_thread == 0) this_thread = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return this_thread;
 }
+
+// No thread's number.
+constexpr uint64_t kNobody = UINT64_MAX;
 
 // Stands in foreign_ for "closed". Never dereferenced as a record that is out.
 BufferRecord closed_mark;
@@ -58,12 +65,14 @@ BufferLedger::Handle BufferLedger::Open(std::shared_ptr<GuardedRegion> region, s
 BufferLedger::BufferLedger(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker,
                            LateReturn late_return)
     : region_(std::move(region)),
+      base_(region_->memory.base()),
+      owner_(NumberThisThread()),
+      at_home_(owner_),
       waker_(std::move(waker)),
-      late_return_(std::move(late_return)),
-      owner_(ThisThread()) {}
+      late_return_(std::move(late_return)) {}
 
 BufferLedger::~BufferLedger() {
-  assert(closed_);
+  assert(at_home_.load(std::memory_order_relaxed) == kNobody);
   // The proof: everything that went out has come back.
   for (const auto& slab : slabs_) {
     for (const BufferRecord& record : std::span(slab.get(), kRecordsPerSlab))
@@ -73,25 +82,26 @@ BufferLedger::~BufferLedger() {
 
 void BufferLedger::Grow() {
   slabs_.push_back(std::make_unique<BufferRecord[]>(kRecordsPerSlab));
-  for (size_t i = 0; i < kRecordsPerSlab; ++i) {
-    slabs_.back()[i].ledger = this;
-    free_.Push(&slabs_.back()[i]);
+  for (BufferRecord& record : std::span(slabs_.back().get(), kRecordsPerSlab)) {
+    record.ledger = this;
+    record.next = std::exchange(free_, &record);
   }
 }
 
-RecordQueue& BufferLedger::CollectReturned() {
-  // Acquire: pairs with the release in Return(); the other threads are done with the bytes and the records.
-  BufferRecord* newest = nullptr;
+void BufferLedger::CollectForeign() {
   // Relaxed look first: mostly there is nothing, and an exchange would dirty the cache line each turn.
-  if (foreign_.load(std::memory_order_relaxed) != nullptr)
-    newest = foreign_.exchange(nullptr, std::memory_order_acquire);
+  if (foreign_.load(std::memory_order_relaxed) == nullptr) return;
+  // Acquire: pairs with the release in Return(); the other threads are done with the bytes and the records.
+  BufferRecord* newest = foreign_.exchange(nullptr, std::memory_order_acquire);
   BufferRecord* oldest = nullptr;
   while (newest != nullptr) {
     BufferRecord* next = std::exchange(newest->next, oldest);
     oldest = std::exchange(newest, next);
   }
-  while (oldest != nullptr) returned_.Push(std::exchange(oldest, oldest->next));
-  return returned_;
+  while (oldest != nullptr) {
+    BufferRecord* next = oldest->next;
+    returned_.Push(std::exchange(oldest, next));
+  }
 }
 
 std::vector<BufferLedger::Held> BufferLedger::ListHeld() const {
@@ -113,22 +123,27 @@ std::vector<BufferLedger::Held> BufferLedger::ListHeld() const {
 }
 
 bool BufferLedger::PrepareToSleep(bool wake_on_return) {
-  // Sequentially consistent, like the push and the look in Return(): either the
+  // Relaxed: it is the owner that asks whether it is at home.
+  if (wake_on_return) at_home_.store(kNobody, std::memory_order_relaxed);
+  // Sequentially consistent, like the push and the look in ReturnFromElsewhere(): either the
   // returning thread sees that a wake is wanted, or we see its return here.
   wake_wanted_.store(wake_on_return, std::memory_order_seq_cst);
   return foreign_.load(std::memory_order_seq_cst) == nullptr;
 }
 
-void BufferLedger::Return(BufferRecord* record) {
+inline void BufferLedger::Return(BufferRecord* record) {
   record->guard.OnReturn(*record);
   region_->poison.Forbid(record->bytes);
-  // closed_ is read by the owner only; once it has closed the ledger it is as foreign as any other thread.
-  if (ThisThread() == owner_ && !closed_) {
+  // Relaxed: it is this thread's number only if this thread has stored it.
+  if (at_home_.load(std::memory_order_relaxed) == this_thread) {
     returned_.Push(record);
-    // Between two turns of a loop that is not ours.
-    if (wake_wanted_.load(std::memory_order_relaxed)) WakeIfWanted();
-    return;
+  } else {
+    ReturnFromElsewhere(record);
   }
+}
+
+// Apart, so that the usual way back needs no stack.
+[[gnu::noinline]] void BufferLedger::ReturnFromElsewhere(BufferRecord* record) {
   // Keeps the ledger while this thread is in here: after the push the record no longer does.
   references_.fetch_add(1, std::memory_order_relaxed);
   BufferRecord* newest = foreign_.load(std::memory_order_acquire);
@@ -139,13 +154,37 @@ void BufferLedger::Return(BufferRecord* record) {
       return;
     }
     record->next = newest;
-    // Sequentially consistent (and so release) on success: see PrepareToSleep() and CollectReturned().
+    // Sequentially consistent (and so release) on success: see PrepareToSleep() and CollectForeign().
     // Acquire on failure: it may be the mark, with what Close() did before.
   } while (
       !foreign_.compare_exchange_weak(newest, record, std::memory_order_seq_cst, std::memory_order_acquire));
   // Sequentially consistent: see PrepareToSleep().
   if (wake_wanted_.load(std::memory_order_seq_cst)) WakeIfWanted();
   Unref(1);
+}
+
+void DropReference(BufferRecord* record) {
+  CheckReferenced(*record, "returned twice");
+  // Acquire: if the others are gone, what they did with the bytes comes before the piece goes back. The look
+  // spares the usual case, a single reference, the locked instruction.
+  if (record->references.load(std::memory_order_acquire) == 1) {
+    record->references.store(0, std::memory_order_relaxed);
+  } else if (record->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (record->ledger != nullptr) {
+    record->ledger->Return(record);
+  } else {
+    record->~BufferRecord();
+    ::operator delete(record);
+  }
+}
+
+void RecordQueue::DropAllBut(uint64_t count) {
+  RecordQueue kept;
+  while (kept.size() < count) kept.Push(Pop());
+  DropAll();
+  Append(kept);
 }
 
 void BufferLedger::WakeIfWanted() {
@@ -156,7 +195,8 @@ void BufferLedger::WakeIfWanted() {
 void BufferLedger::Close() {
   // From now on each record that is out holds a reference, in advance of the mark that makes returns drop it.
   references_.fetch_add(out(), std::memory_order_relaxed);
-  closed_ = true;
+  // Relaxed: as in PrepareToSleep().
+  at_home_.store(kNobody, std::memory_order_relaxed);
   // Nothing is settled any more. What is out may be in the hands of other threads, which do not look at this.
   for (const auto& slab : slabs_) {
     for (BufferRecord& record : std::span(slab.get(), kRecordsPerSlab)) {
@@ -165,7 +205,7 @@ void BufferLedger::Close() {
   }
   // Streams that outlive this may end on any thread.
   accounts_.Clear();
-  // Release: shows returning threads the line above. Acquire: as in CollectReturned().
+  // Release: shows returning threads the line above. Acquire: as in CollectForeign().
   BufferRecord* foreign = foreign_.exchange(&closed_mark, std::memory_order_acq_rel);
   uint64_t came_back = returned_.size();
   while (!returned_.empty()) ReturnLate(*returned_.Pop());

@@ -22,6 +22,7 @@
 #include "lib/ifq/poison.h"
 #include "lib/ifq/pool_region.h"
 #include "lib/ring/waker.h"
+#include "lib/uapi/probe.h"
 #include "zcrx/buffer.h"
 
 namespace zcrx::inline v0::internal {
@@ -57,19 +58,16 @@ class Account {
   static Account* Open(uint64_t stream) { return new Account(stream); }
   void Close() {
     open_ = false;
-    DeleteIfUnused();
+    Unref();
   }
 
   // The number of the stream, for people.
   uint64_t stream() const { return stream_; }
   // Fragments that lie in the region and have not been settled.
-  uint64_t pieces() const { return pieces_; }
+  uint64_t pieces() const { return references_ - (open_ ? 1 : 0); }
   Account* next() const { return next_; }
-  void AddPiece() { ++pieces_; }
-  void RemovePiece() {
-    --pieces_;
-    DeleteIfUnused();
-  }
+  void AddPiece() { ++references_; }
+  void RemovePiece() { Unref(); }
 
  private:
   friend class AccountList;
@@ -77,12 +75,12 @@ class Account {
   ~Account() {
     if (list_ != nullptr) list_->Remove(this);
   }
-  void DeleteIfUnused() {
-    if (!open_ && pieces_ == 0) delete this;
+  void Unref() {
+    if (--references_ == 0) delete this;
   }
 
   const uint64_t stream_;
-  uint64_t pieces_ = 0;
+  uint64_t references_ = 1;  // that of who has opened it, and one of each piece
   bool open_ = true;
   AccountList* list_ = nullptr;  // null: in none
   Account* previous_ = nullptr;
@@ -108,38 +106,49 @@ BufferRecord* NewHeapRecord(std::span<const std::byte> bytes);
 // An intrusive list, first in first out, of records.
 class RecordQueue {
  public:
+  RecordQueue() = default;
+  RecordQueue(const RecordQueue&) = delete;
+  RecordQueue& operator=(const RecordQueue&) = delete;
+
   bool empty() const { return first_ == nullptr; }
   BufferRecord* front() const { return first_; }
   uint64_t size() const { return size_; }
   void Push(BufferRecord* record) {
-    ++size_;
     record->next = nullptr;
-    (first_ == nullptr ? first_ : last_->next) = record;
-    last_ = record;
+    *end_ = record;
+    end_ = &record->next;
+    ++size_;
   }
   BufferRecord* Pop() {
     BufferRecord* record = first_;
-    first_ = record->next;
-    --size_;
+    RemoveBefore(record->next, 1);
     return record;
+  }
+  // Takes out the first `count`, which are those before `next`; null: all. They stay linked.
+  void RemoveBefore(BufferRecord* next, uint64_t count) {
+    first_ = next;
+    if (next == nullptr) end_ = &first_;
+    size_ -= count;
   }
   // Moves all of `other` behind what is here.
   void Append(RecordQueue& other) {
     if (other.empty()) return;
-    (first_ == nullptr ? first_ : last_->next) = other.first_;
-    last_ = other.last_;
+    *end_ = other.first_;
+    end_ = other.end_;
     size_ += other.size_;
-    other = {};
+    other.RemoveBefore(nullptr, other.size_);
   }
   // Drops the reference on each of them.
   void DropAll() {
     while (!empty()) DropReference(Pop());
   }
+  // The same, but for the first `count`.
+  void DropAllBut(uint64_t count);
 
  private:
-  uint64_t size_ = 0;
   BufferRecord* first_ = nullptr;
-  BufferRecord* last_ = nullptr;
+  BufferRecord** end_ = &first_;  // where the next one goes
+  uint64_t size_ = 0;
 };
 
 // A region, and the care that nobody touches what is not out.
@@ -151,7 +160,7 @@ struct GuardedRegion {
   [[no_unique_address]] RegionPoison poison;
 };
 
-// Belongs to the thread that opened it, but for Return(). Lives on after Close()
+// Belongs to the thread that opened it, but for what DropReference() does. Lives on after Close()
 // until the last record has come back, and keeps the region mapped until then.
 class BufferLedger {
  public:
@@ -175,16 +184,18 @@ class BufferLedger {
 
   const PoolRegion& region() const { return region_->memory; }
 
+  // Makes more records. Issue() does it by itself if it has to.
+  void Grow();
+  bool has_free_record() const { return free_ != nullptr; }
+
   // A record, with one reference, of `length` bytes at `offset` of the region. Allocates only while
   // more fragments are out than ever before.
   BufferRecord* Issue(size_t offset, size_t length, uint64_t token, bool copied = false);
 
-  // The records that have come back and have not been settled, oldest first.
-  // Those that other threads returned are among them.
-  RecordQueue& CollectReturned();
-
-  // Ends a record of CollectReturned(): its piece has been given back.
-  void Settle(BufferRecord* record);
+  // Takes back what has been returned, by whatever thread: calls `give_back(token)` for each of the records,
+  // oldest first, until one is refused, which stays for the next time. Returns how many were settled.
+  template <typename GiveBack>
+  uint32_t Settle(GiveBack&& give_back);
 
   // Puts down a record that has none yet to an account.
   static void Assign(BufferRecord* record, Account* account) {
@@ -192,6 +203,7 @@ class BufferLedger {
     account->AddPiece();
     record->guard.OnAssign(account->stream());
     record->ledger->region_->poison.Name(record->bytes, account->stream());
+    ZCRX_PROBE3(fragment_received, account->stream(), record->bytes.size(), record->copied ? 1 : 0);
   }
 
   // The time that records get from now on. Once per turn is often enough.
@@ -215,52 +227,68 @@ class BufferLedger {
   bool PrepareToSleep(bool wake_on_return);
   // The owner.
   void StayAwake() {
-    // Relaxed: a wake too many does no harm. Looks first, as a store would dirty the cache line each turn.
-    if (wake_wanted_.load(std::memory_order_relaxed)) wake_wanted_.store(false, std::memory_order_relaxed);
+    // Relaxed: only this thread writes it. Looks first, as stores would dirty the cache lines each turn.
+    if (at_home_.load(std::memory_order_relaxed) == owner_) return;
+    at_home_.store(owner_, std::memory_order_relaxed);
+    // Relaxed: a wake too many does no harm.
+    wake_wanted_.store(false, std::memory_order_relaxed);
   }
-
-  // The last reference of `record` is gone. Any thread.
-  void Return(BufferRecord* record);
 
   // Fragments issued and not settled.
   uint64_t out() const { return issued_ - settled_; }
   // Of these, collected and not settled.
   uint64_t returned() const { return returned_.size(); }
-  uint64_t out_peak() const { return out_peak_; }
+  uint64_t out_peak() const { return std::max(out_peak_, out()); }
   uint64_t issued() const { return issued_; }
+  uint64_t issued_bytes() const { return issued_bytes_; }
+  // Of these, what the kernel has copied.
+  uint64_t copied() const { return copied_; }
+  uint64_t copied_bytes() const { return copied_bytes_; }
   uint64_t settled() const { return settled_; }
 
  private:
+  friend void DropReference(BufferRecord* record);
+
   BufferLedger(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker, LateReturn late_return);
   ~BufferLedger();
 
   void Close();
+  void CollectForeign();
+  // The last reference of `record` is gone. Any thread.
+  void Return(BufferRecord* record);
+  void ReturnFromElsewhere(BufferRecord* record);
   void ReturnLate(const BufferRecord& record) const {
     if (late_return_) late_return_(record.token);
   }
   void WakeIfWanted();
   void Unref(uint64_t count);
-  void Grow();
 
+  // First what other threads read, which changes rarely.
   const std::shared_ptr<GuardedRegion> region_;
+  std::byte* const base_;  // of the region
+  const uint64_t owner_;   // the thread
+  // The owner, but nobody while it sleeps and wants to be woken by returns, and once the ledger is closed:
+  // then its own returns go the way of those of other threads, which asks all the questions.
+  std::atomic<uint64_t> at_home_;
   const std::shared_ptr<Waker> waker_;
   const LateReturn late_return_;  // may be empty
-  const uint64_t owner_;          // the thread
 
   std::vector<std::unique_ptr<BufferRecord[]>> slabs_;
-  RecordQueue free_;
+  BufferRecord* free_ = nullptr;
   RecordQueue returned_;
   uint64_t issued_ = 0;
+  uint64_t issued_bytes_ = 0;
+  uint64_t copied_ = 0;
+  uint64_t copied_bytes_ = 0;
   uint64_t settled_ = 0;
-  uint64_t out_peak_ = 0;
-  bool closed_ = false;
+  uint64_t out_peak_ = 0;  // before anything was settled last
   std::chrono::steady_clock::time_point now_;
   AccountList accounts_;
 
   // Returns of other threads, newest first; a mark once the ledger is closed.
   alignas(64) std::atomic<BufferRecord*> foreign_ = nullptr;
   std::atomic<bool> wake_wanted_ = false;
-  // One for the owner, one for each thread inside Return(), and,
+  // One for the owner, one for each thread inside ReturnFromElsewhere(), and,
   // once closed, one for each record that is out.
   std::atomic<uint64_t> references_ = 1;
 };
@@ -268,26 +296,47 @@ class BufferLedger {
 // Here, as they are for each fragment.
 
 inline BufferRecord* BufferLedger::Issue(size_t offset, size_t length, uint64_t token, bool copied) {
-  if (free_.empty()) Grow();
-  BufferRecord* record = free_.Pop();
+  if (free_ == nullptr) Grow();
+  BufferRecord* record = free_;
+  free_ = record->next;
   record->guard.OnIssue(*record);
   record->token = token;
   record->copied = copied;
   record->issued_at = now_;
-  record->bytes = {region_->memory.base() + offset, length};
+  record->bytes = {base_ + offset, length};
   region_->poison.Allow(record->bytes);
   // Relaxed: the record reaches other threads only by the owner handing over a Buffer.
   record->references.store(1, std::memory_order_relaxed);
   ++issued_;
-  out_peak_ = std::max(out_peak_, out());
+  issued_bytes_ += length;
+  if (copied) {
+    ++copied_;
+    copied_bytes_ += length;
+  }
   return record;
 }
 
-inline void BufferLedger::Settle(BufferRecord* record) {
-  record->guard.OnSettle(*record);
-  ++settled_;
-  if (Account* account = std::exchange(record->account, nullptr)) account->RemovePiece();
-  free_.Push(record);
+template <typename GiveBack>
+uint32_t BufferLedger::Settle(GiveBack&& give_back) {
+  CollectForeign();
+  out_peak_ = out_peak();
+  uint32_t count = 0;
+  BufferRecord* record = returned_.front();
+  BufferRecord* free = free_;
+  while (record != nullptr && give_back(record->token)) {
+    record->guard.OnSettle(*record);
+    if (Account* account = record->account; account != nullptr) {
+      record->account = nullptr;
+      account->RemovePiece();
+    }
+    BufferRecord* next = std::exchange(record->next, free);
+    free = std::exchange(record, next);
+    ++count;
+  }
+  free_ = free;
+  returned_.RemoveBefore(record, count);
+  settled_ += count;
+  return count;
 }
 
 }  // namespace zcrx::inline v0::internal

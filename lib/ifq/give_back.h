@@ -14,8 +14,7 @@ namespace zcrx::inline v0::internal {
 // Gives back what has been returned, as far as the refill ring has room; the rest
 // waits with the ledger for the next time. Returns how many were given.
 inline uint32_t GiveBack(BufferLedger& ledger, RefillRing& refill) {
-  RecordQueue& returned = ledger.CollectReturned();
-  while (!returned.empty() && refill.Stage(returned.front()->token)) ledger.Settle(returned.Pop());
+  ledger.Settle([&](uint64_t token) { return refill.Stage(token); });
   return refill.Publish();
 }
 

@@ -16,7 +16,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/ifq/register_error.h"
-#include "lib/ifq/take.h"
 #include "lib/netdev/interface.h"
 #include "lib/netdev/queues.h"
 #include "lib/ring/refill_ring.h"
@@ -374,13 +373,8 @@ bool InterfaceQueue::FindRings() {
   return memory.has_value();
 }
 
-bool InterfaceQueue::Take(const Completion& completion, RecordQueue& fragments) {
-  const auto count_or_length = static_cast<uint32_t>(completion.res);
-  if (rbuf_.has_value())
-    return TakeFragments(*ledger_, memory_->area_token, *rbuf_, count_or_length, fragments);
-  // Copied or not: these completions do not tell.
-  return TakeFragment(*ledger_, memory_->area_token, completion.zc_offset, count_or_length, /*copied=*/false,
-                      fragments);
+bool InterfaceQueue::TakeFromRbufRing(uint32_t count, Account* account, RecordQueue& fragments) {
+  return TakeFragments(*ledger_, memory_->area_token, *rbuf_, count, fragments, account);
 }
 
 uint32_t InterfaceQueue::ReadNapiId() const {

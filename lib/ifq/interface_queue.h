@@ -13,6 +13,7 @@
 #include "lib/ifq/buffer_ledger.h"
 #include "lib/ifq/handover.h"
 #include "lib/ifq/queue_share.h"
+#include "lib/ifq/take.h"
 #include "lib/ring/completion.h"
 #include "lib/ring/rbuf_ring.h"
 #include "lib/ring/ring.h"
@@ -65,9 +66,17 @@ class InterfaceQueue {
   const netdev::Interface& interface() const { return interface_; }
   uint32_t rx_queue() const { return rx_queue_; }
 
-  // Appends the fragments that a completion with more() tells of to `fragments`.
-  // False if the kernel named bytes outside the region.
-  bool Take(const Completion& completion, RecordQueue& fragments);
+  // Appends the fragments that a completion with more() tells of to `fragments`, put down to `account`.
+  // False if the kernel named bytes outside the region; then there are none.
+  bool Take(Completion completion, Account* account, RecordQueue& fragments) {
+    if (completion.res <= 0) return false;
+    const auto count_or_length = static_cast<uint32_t>(completion.res);
+    // Apart, as its loop wants more registers than the other way, which would have to save them, too.
+    if (rbuf_.has_value()) return TakeFromRbufRing(count_or_length, account, fragments);
+    // Copied or not: these completions do not tell.
+    return TakeFragment(*ledger_, memory_->area_token, completion.zc_offset, count_or_length,
+                        /*copied=*/false, fragments, account);
+  }
 
   // Of the region, as many as this ring may count on: its part if the queue is shared.
   uint64_t pieces() const {
@@ -112,6 +121,8 @@ class InterfaceQueue {
 
   // One try. Returns 0 or the errno.
   int TryRegister(uint32_t interface_index, uint32_t rx_queue, const RingEntries& entries);
+  bool TakeFromRbufRing(uint32_t count, Account* account, RecordQueue& fragments);
+
   // Where the kernel put the rings. False if it cannot be there.
   bool FindRings();
   // The descriptor by which other rings import the queue; it is the caller's.

@@ -34,7 +34,7 @@ class ConnectAwaiter final : public internal::CompletionHandler, public internal
   }
   int await_resume() const { return error_; }
 
-  void OnCompletion(const internal::Completion& completion) override {
+  void OnCompletion(internal::Completion completion) override {
     StopWaiting();
     error_ = -completion.res;
     runtime_.Schedule(waiter_);

@@ -84,7 +84,7 @@ class WriteAwaiter final : public CompletionHandler, public CancellableAwaiter {
   }
   int await_resume() const { return result_; }
 
-  void OnCompletion(const Completion& completion) override {
+  void OnCompletion(Completion completion) override {
     StopWaiting();
     result_ = completion.res;
     runtime_.Schedule(waiter_);

@@ -55,7 +55,7 @@ class ListenerState final : public CompletionHandler, public RuntimeResource {
     return ErrnoStatus(ECANCELED, "accept: the listener is closed");
   }
 
-  void OnCompletion(const Completion& completion) override {
+  void OnCompletion(Completion completion) override {
     if (completion.res >= 0) {
       OnConnection(completion.res);
     } else if (completion.res != -ECONNABORTED && completion.res != -EINTR) {

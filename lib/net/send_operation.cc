@@ -126,7 +126,7 @@ void SendOperation::FillIovecs() {
   message_.msg_iovlen = iovecs_.size();
 }
 
-void SendOperation::OnCompletion(const Completion& completion) {
+void SendOperation::OnCompletion(Completion completion) {
   --in_flight_;
   // The notification of a zero-copy send: the kernel is done with the memory.
   if ((completion.flags & IORING_CQE_F_NOTIF) == 0) {

@@ -50,7 +50,7 @@ class SendOperation final : public CompletionHandler {
   // Makes the kernel give up on what it has not sent.
   void Cancel();
 
-  void OnCompletion(const Completion& completion) override;
+  void OnCompletion(Completion completion) override;
 
  private:
   SendOperation(StreamState* stream, size_t size, Extent extent);

@@ -16,18 +16,15 @@ namespace internal {
 
 bool ReceiveAwaiterBase::await_ready() {
   if (stream_ == nullptr) {
-    refused_ = ErrnoStatus(ECANCELED, "receive: the stream is closed");
-    return true;
+    refused_ = Refused::kClosed;
+  } else if (cancelled()) {
+    refused_ = Refused::kCancelled;
+  } else if (!stream_->StartReceiving()) {
+    refused_ = Refused::kBusy;
+  } else {
+    return stream_->HasSomething();
   }
-  if (cancelled()) {
-    refused_ = ErrnoStatus(ECANCELED, "receive");
-    return true;
-  }
-  if (!stream_->StartReceiving()) {
-    refused_ = absl::FailedPreconditionError("receive: another task is receiving from the stream already");
-    return true;
-  }
-  return stream_->HasSomething();
+  return true;
 }
 
 void ReceiveAwaiterBase::await_suspend(std::coroutine_handle<> waiter) {
@@ -38,15 +35,39 @@ void ReceiveAwaiterBase::await_suspend(std::coroutine_handle<> waiter) {
 
 void ReceiveAwaiterBase::OnCancel() { stream_->Wake(); }
 
-template <typename Result>
-Result ReceiveAwaiterBase::Take(Result (StreamState::*take)()) {
-  if (!refused_.ok()) return refused_;
+absl::Status ReceiveAwaiterBase::RefusedError() const {
+  switch (refused_) {
+    case Refused::kClosed:
+      return ErrnoStatus(ECANCELED, "receive: the stream is closed");
+    case Refused::kBusy:
+      return absl::FailedPreconditionError("receive: another task is receiving from the stream already");
+    default:
+      return ErrnoStatus(ECANCELED, "receive");
+  }
+}
+
+inline absl::Status ReceiveAwaiterBase::Stop() {
+  if (refused_ != Refused::kNot) return RefusedError();
   StopWaiting();
-  // Cancelled is cancelled, whatever has arrived meanwhile: it stays for the next one.
-  Result result = cancelled() ? ErrnoStatus(ECANCELED, "receive") : (stream_->*take)();
   stream_->StopReceiving();
-  if (suspended_) stream_->Unref();
-  return result;
+  // Cancelled is cancelled, whatever has arrived meanwhile: it stays for the next one.
+  if (!cancelled()) return absl::OkStatus();
+  refused_ = Refused::kCancelled;
+  return RefusedError();
+}
+
+// Whoever has waited keeps the stream until the result, which is not to be moved, is there.
+template <typename Result>
+inline Result ReceiveAwaiterBase::Take(Result (StreamState::*take)()) {
+  struct Reference {
+    ~Reference() {
+      if (stream != nullptr) stream->Unref();
+    }
+    StreamState* stream;
+  };
+  const Reference reference = {suspended_ ? stream_ : nullptr};
+  if (absl::Status refused = Stop(); !refused.ok()) return refused;
+  return (stream_->*take)();
 }
 
 absl::StatusOr<Buffer> ReceiveAwaiterBase::TakeOne() { return Take(&StreamState::TakeOne); }

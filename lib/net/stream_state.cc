@@ -25,17 +25,15 @@ StreamState::~StreamState() {
   if (runtime_ != nullptr) runtime_->Detach(this);
 }
 
-void StreamState::Unref() {
-  --references_;
+void StreamState::OnUnrefAfterClose() {
   CloseSocketIfUnused();
   if (references_ == 0) delete this;
 }
 
-bool StreamState::StartReceiving() { return !std::exchange(receiving_, true); }
-
 void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
   waiter_ = waiter;
   Ref();  // the waiter's
+  receive_.TellOfBytes();
   if (receive_.active() || relay_ != nullptr) return;
   Ref();  // the request's, until OnEnd()
   runtime_->receive_path().Arm(receive_, fd_);
@@ -43,36 +41,24 @@ void StreamState::WaitForSomething(std::coroutine_handle<> waiter) {
 
 void StreamState::WakeWaiter() { runtime_->Schedule(std::exchange(waiter_, nullptr)); }
 
-inline Buffer StreamState::PopInbox() {
-  BufferRecord* record = inbox_.Pop();
-  receive_.OnTaken(*record);
-  if (relay_ != nullptr) relay_->OnTaken(record->bytes.size());
-  stats_.bytes_received += record->bytes.size();
-  ++stats_.fragments_received;
-  if (stats_.copied_bytes.has_value() && record->copied) {
-    *stats_.copied_bytes += record->bytes.size();
-    ++*stats_.copied_fragments;
-  }
-  return {record->bytes, record};
-}
-
-absl::StatusOr<Buffer> StreamState::TakeOne() {
-  if (!inbox_.empty()) return PopInbox();
-  if (!end_.ok()) return end_;
-  return Buffer();
-}
-
 absl::StatusOr<BufferChain> StreamState::TakeAll() {
-  if (inbox_.empty() && !end_.ok()) return end_;
+  RecordQueue& unread = receive_.unread();
+  if (unread.empty() && !end_.ok()) return end_;
+  // Completions of the main queue do not tell.
+  if (stats_.copied_bytes.has_value()) {
+    for (const BufferRecord* record = unread.front(); record != nullptr; record = record->next)
+      CountIfCopied(*record);
+  }
+  const uint64_t fragments = unread.size();
   BufferChain chain;
-  chain.Reserve(inbox_.size());
-  while (!inbox_.empty()) chain.Append(PopInbox());
+  chain.Append(unread);
+  receive_.OnAllTaken();
+  CountTaken(fragments, chain.size());
   return chain;
 }
 
-void StreamState::OnBytes(RecordQueue& fragments) {
+void StreamState::OnBytes() {
   if (!place_known_) CheckPlace();
-  inbox_.Append(fragments);
   Wake();
 }
 
@@ -96,9 +82,7 @@ void StreamState::OnEnd(const absl::Status& status) {
 }
 
 void StreamState::OnRelayedBytes(RecordQueue& fragments) {
-  for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next)
-    receive_.OnCopyAdded(*record);
-  inbox_.Append(fragments);
+  receive_.AddCopies(fragments);
   Wake();
 }
 
@@ -111,8 +95,9 @@ void StreamState::End(const absl::Status& status) {
 void StreamState::Close() {
   if (!std::exchange(open_, false)) return;
   Ref();  // stays until the end of this function
-  inbox_.DropAll();
-  // What was received before is gone with the inbox; from now on there is but this.
+  receive_.unread().DropAll();
+  receive_.OnAllTaken();
+  // What was received before is gone; from now on there is but this.
   ended_ = true;
   end_ = ErrnoStatus(ECANCELED, "the stream was closed");
   Wake();
@@ -129,9 +114,9 @@ void StreamState::Close() {
 
 StreamStats StreamState::AllStats() const {
   StreamStats stats = stats_;
-  for (const BufferRecord* record = inbox_.front(); record != nullptr; record = record->next)
+  for (const BufferRecord* record = receive_.unread().front(); record != nullptr; record = record->next)
     stats.unread_bytes += record->bytes.size();
-  stats.unread_fragments = inbox_.size();
+  stats.unread_fragments = receive_.unread().size();
   stats.buffers_out = receive_.buffers_out();
   stats.pauses = receive_.pauses();
   stats.copied_out_fragments = receive_.copied_out_fragments();

@@ -39,8 +39,8 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   StreamStats AllStats() const;
 
   // --- Receiving. One at a time: StartReceiving() is false if somebody does.
-  bool StartReceiving();
-  bool HasSomething() const { return !inbox_.empty() || ended_; }
+  bool StartReceiving() { return !std::exchange(receiving_, true); }
+  bool HasSomething() const { return !receive_.unread().empty() || ended_; }
   void WaitForSomething(std::coroutine_handle<> waiter);
   // Lets the waiter, if there is one, go on.
   void Wake() {
@@ -82,12 +82,15 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
 
   // For operations and waiters, which need this to stay. Dropping the last reference ends it.
   void Ref() { ++references_; }
-  void Unref();
+  void Unref() {
+    --references_;
+    // Nobody lets go of the last one before Close().
+    if (!open_) OnUnrefAfterClose();
+  }
 
   // ReceiveSink
-  void OnBytes(RecordQueue& fragments) override;
+  void OnBytes() override;
   void OnEnd(const absl::Status& status) override;
-  RecordQueue& unread() override { return inbox_; }
   // RuntimeResource
   void OnShutdown() override { Close(); }
   void OnShutdownOverdue() override;
@@ -104,7 +107,9 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   void CloseSocketIfUnused();
   // Finds out, once, whether the packets arrive at the runtime's queue.
   void CheckPlace();
-  Buffer PopInbox();
+  void OnUnrefAfterClose();
+  void CountTaken(uint64_t fragments, uint64_t bytes);
+  void CountIfCopied(const BufferRecord& record);
 
   RuntimeCore* runtime_;  // null once it is gone
   const uint64_t id_;
@@ -112,14 +117,13 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   bool open_ = true;
   int references_ = 1;  // the Stream's
 
-  ReceiveRequest receive_;
-  RecordQueue inbox_;
+  ReceiveRequest receive_;  // has what has arrived
   bool receiving_ = false;
   bool ended_ = false;
   std::shared_ptr<Relay> relay_;
   bool relayed_ = true;
   bool place_known_ = false;
-  absl::Status end_;  // how, once the inbox is empty
+  absl::Status end_;  // how, once all that has arrived is taken
   std::coroutine_handle<> waiter_;
 
   SendOperation* sending_ = nullptr;
@@ -127,6 +131,31 @@ class StreamState final : public ReceiveSink, public RuntimeResource {
   uint32_t copied_in_a_row_ = 0;  // sends that were to be without a copy
   StreamStats stats_;
 };
+
+// Here, as they are for each fragment.
+
+inline void StreamState::CountTaken(uint64_t fragments, uint64_t bytes) {
+  stats_.fragments_received += fragments;
+  stats_.bytes_received += bytes;
+  if (relay_ != nullptr) relay_->OnTaken(bytes);
+}
+
+inline void StreamState::CountIfCopied(const BufferRecord& record) {
+  if (!record.copied || !stats_.copied_bytes.has_value()) return;
+  *stats_.copied_bytes += record.bytes.size();
+  ++*stats_.copied_fragments;
+}
+
+inline absl::StatusOr<Buffer> StreamState::TakeOne() {
+  if (receive_.unread().empty()) {
+    if (!end_.ok()) return end_;
+    return Buffer();
+  }
+  BufferRecord* record = receive_.Take();
+  CountTaken(1, record->bytes.size());
+  CountIfCopied(*record);
+  return Buffer(record->bytes, record);
+}
 
 }  // namespace zcrx::inline v0::internal
 

@@ -48,16 +48,17 @@ absl::Status CopyPath::RegisterBuffers() {
     return ErrnoStatus(-result, "registering the ring of provided buffers");
   }
   const auto pieces = static_cast<uint32_t>(std::min(ledger_->region().pieces(), kMostPieces));
-  for (uint32_t piece = 0; piece < pieces; ++piece) Provide(static_cast<uint16_t>(piece), piece);
+  for (uint32_t piece = 0; piece < pieces; ++piece)
+    Provide(static_cast<uint16_t>(piece), static_cast<int>(piece));
   io_uring_buf_ring_advance(provided(), static_cast<int>(pieces));
   return absl::OkStatus();
 }
 
-void CopyPath::Provide(uint16_t piece, uint32_t position) {
+void CopyPath::Provide(uint16_t piece, int position) {
   const PoolRegion& region = ledger_->region();
   io_uring_buf_ring_add(provided(), region.base() + piece * region.piece_bytes(),
                         static_cast<unsigned>(region.piece_bytes()), piece, io_uring_buf_ring_mask(entries_),
-                        static_cast<int>(position));
+                        position);
 }
 
 void CopyPath::FillRequest(io_uring_sqe& entry) {
@@ -67,7 +68,7 @@ void CopyPath::FillRequest(io_uring_sqe& entry) {
   entry.buf_group = kBufferGroup;
 }
 
-bool CopyPath::TakeFragments(const Completion& completion, RecordQueue& fragments) {
+bool CopyPath::TakeFragments(Completion completion, Account* account, RecordQueue& fragments) {
   if ((completion.flags & IORING_CQE_F_BUFFER) == 0) return true;
   const uint32_t piece = completion.flags >> IORING_CQE_BUFFER_SHIFT;
   const PoolRegion& region = ledger_->region();
@@ -75,25 +76,25 @@ bool CopyPath::TakeFragments(const Completion& completion, RecordQueue& fragment
       static_cast<size_t>(completion.res) > region.piece_bytes()) {
     return false;
   }
+  if (completion.res == 0) {
+    // The end of the stream may come with a piece that was picked in vain.
+    Provide(static_cast<uint16_t>(piece), 0);
+    io_uring_buf_ring_advance(provided(), 1);
+    return true;
+  }
   BufferRecord* record = ledger_->Issue(piece * region.piece_bytes(), static_cast<size_t>(completion.res),
                                         piece, /*copied=*/true);
-  if (completion.res > 0) {
-    fragments.Push(record);
-  } else {
-    // The end of the stream may come with a piece that was picked in vain.
-    DropReference(record);
-  }
+  BufferLedger::Assign(record, account);
+  fragments.Push(record);
   return true;
 }
 
 uint32_t CopyPath::GiveBack() {
-  RecordQueue& returned = ledger_->CollectReturned();
-  uint32_t count = 0;
-  while (!returned.empty()) {
-    BufferRecord* record = returned.Pop();
-    Provide(static_cast<uint16_t>(record->token), count++);
-    ledger_->Settle(record);
-  }
+  int position = 0;
+  const uint32_t count = ledger_->Settle([&](uint64_t token) {
+    Provide(static_cast<uint16_t>(token), position++);
+    return true;
+  });
   // Stores the tail with release, once: the entries are written before the kernel sees them.
   if (count > 0) io_uring_buf_ring_advance(provided(), static_cast<int>(count));
   return count;

@@ -25,7 +25,7 @@ class CopyPath final : public ReceivePath {
 
  protected:
   void FillRequest(io_uring_sqe& entry) override;
-  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override;
+  bool TakeFragments(Completion completion, Account* account, RecordQueue& fragments) override;
   uint32_t GiveBack() override;
   BufferLedger& ledger() const override { return *ledger_; }
 
@@ -33,7 +33,7 @@ class CopyPath final : public ReceivePath {
   CopyPath(Ring& ring, PoolRegion region, std::shared_ptr<Waker> waker);
 
   absl::Status RegisterBuffers();
-  void Provide(uint16_t piece, uint32_t position);
+  void Provide(uint16_t piece, int position);
   // The ring by which the kernel gets its buffers.
   io_uring_buf_ring* provided() { return reinterpret_cast<io_uring_buf_ring*>(memory_.base()); }
 

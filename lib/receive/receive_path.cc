@@ -64,20 +64,55 @@ void ReceiveRequest::Detach() {
   path_ = nullptr;
 }
 
-inline void ReceivePath::Count(const BufferRecord& record) {
-  ++fragments_;
-  bytes_ += record.bytes.size();
-  if (!record.copied) return;
-  copied_bytes_ += record.bytes.size();
-  ++copied_fragments_;
+void ReceiveRequest::AddCopies(RecordQueue& fragments) {
+  copies_ += fragments.size();
+  if (path_ != nullptr) {
+    path_->relayed_fragments_ += fragments.size();
+    for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next)
+      path_->relayed_bytes_ += record->bytes.size();
+  }
+  unread_.Append(fragments);
 }
 
-void ReceiveRequest::OnCopyAdded(const BufferRecord& record) {
-  ++copies_;
-  if (path_ != nullptr) path_->Count(record);
+// A stream that nobody reads is never received from without bound. What the application itself holds counts
+// under pressure only: it may have the region for that.
+inline bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const {
+  // What is unread is part of it.
+  if (request.account_->pieces() + request.copies_ <= pieces) return false;
+  return pressure_.now == Pressure::kHigh || request.unread_.size() > pieces;
 }
 
-void ReceiveRequest::OnCompletion(const Completion& completion) { path_->OnCompletion(*this, completion); }
+inline void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
+  if (HasMoreThan(quota_, request) && request.state_ == ReceiveRequest::State::kArmed) Pause(request);
+}
+
+inline void ReceivePath::OnBytes(ReceiveRequest& request) {
+  request.fruitless_waits_ = 0;
+  wait_ = kFirstWait;
+  if (request.tells_) TellSink(request);
+  PauseIfOverQuota(request);
+}
+
+// For each completion: what comes nearly always is decided here, with as little as possible that must outlive
+// a call.
+void ReceiveRequest::OnCompletion(Completion completion) {
+  ReceivePath& path = *path_;
+  ++path.completions_;
+  if (!completion.more() || !cancelled_.ok()) {
+    path.OnOtherCompletion(*this, completion);
+  } else if (path.TakeFragments(completion, account_, unread_)) {
+    path.OnBytes(*this);
+  } else {
+    path.OnImpossible(*this, /*more=*/true);
+  }
+}
+
+void ReceivePath::TellSink(ReceiveRequest& request) {
+  // A kernel that says "more" and gives nothing must not look like the end of the stream.
+  if (request.unread_.empty()) return;
+  request.tells_ = false;
+  request.sink_.OnBytes();
+}
 
 void ReceivePath::Arm(ReceiveRequest& request, int fd) {
   request.fd_ = fd;
@@ -116,15 +151,15 @@ void ReceivePath::Cancel(ReceiveRequest& request) {
   End(request, request.cancelled_);
 }
 
-void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& completion) {
-  ++completions_;
+void ReceivePath::OnOtherCompletion(ReceiveRequest& request, Completion completion) {
   RecordQueue fragments;
-  if (!TakeFragments(completion, fragments)) OnImpossible(request, completion);
+  if (!TakeFragments(completion, request.account_, fragments)) OnImpossible(request, completion.more());
   const bool had_bytes = !fragments.empty();
   if (!request.cancelled_.ok()) {
     fragments.DropAll();
   } else if (had_bytes) {
-    Deliver(request, fragments);
+    request.unread_.Append(fragments);
+    OnBytes(request);
   }
   if (completion.more()) return;
   // A last completion with bytes (copy path) ends the request, not the stream.
@@ -136,25 +171,13 @@ void ReceivePath::OnCompletion(ReceiveRequest& request, const Completion& comple
   }
 }
 
-void ReceivePath::OnImpossible(ReceiveRequest& request, const Completion& completion) {
+void ReceivePath::OnImpossible(ReceiveRequest& request, bool more) {
   // Also the end of what is sound: bytes after a gap are not the stream's.
   request.cancelled_ = absl::InternalError("receive: the kernel named bytes outside the pool region");
   impossible_log_.Log(LogSeverity::kError, "receive.impossible",
                       "the kernel named bytes outside the pool region: stream ", request.account_->stream(),
                       " ends, as what follows is not its data");
-  if (completion.more()) ring_.PrepareCancel(&request);
-}
-
-void ReceivePath::Deliver(ReceiveRequest& request, RecordQueue& fragments) {
-  request.fruitless_waits_ = 0;
-  wait_ = kFirstWait;
-  for (BufferRecord* record = fragments.front(); record != nullptr; record = record->next) {
-    BufferLedger::Assign(record, request.account_);
-    ZCRX_PROBE3(fragment_received, request.account_->stream(), record->bytes.size(), record->copied ? 1 : 0);
-    Count(*record);
-  }
-  request.sink_.OnBytes(fragments);
-  PauseIfOverQuota(request);
+  if (more) ring_.PrepareCancel(&request);
 }
 
 void ReceivePath::OnRequestEnded(ReceiveRequest& request, int result) {
@@ -318,23 +341,11 @@ void ReceivePath::UpdatePressure() {
   if (!paused_.empty()) Resume();
 }
 
-// A stream that nobody reads is never received from without bound. What the application itself holds counts
-// under pressure only: it may have the region for that.
-inline bool ReceivePath::HasMoreThan(uint64_t pieces, const ReceiveRequest& request) const {
-  // What is unread is part of it.
-  if (request.account_->pieces() + request.copies_ <= pieces) return false;
-  return pressure_.now == Pressure::kHigh || request.sink_.unread().size() > pieces;
-}
-
-inline void ReceivePath::PauseIfOverQuota(ReceiveRequest& request) {
-  if (request.state_ == ReceiveRequest::State::kArmed && HasMoreThan(quota_, request)) Pause(request);
-}
-
 void ReceivePath::Pause(ReceiveRequest& request) {
   request.state_ = ReceiveRequest::State::kPausing;
   ++request.pauses_;
   ++pressure_.pauses;
-  ZCRX_PROBE2(stream_paused, request.account_->stream(), request.sink_.unread().size());
+  ZCRX_PROBE2(stream_paused, request.account_->stream(), request.unread_.size());
   ring_.PrepareCancel(&request);
 }
 
@@ -354,10 +365,10 @@ void ReceivePath::Resume() {
 void ReceivePath::CopyOut(uint64_t count) {
   std::vector<ReceiveRequest*> unread;
   for (ReceiveRequest* request = requests_; request != nullptr; request = request->next_) {
-    if (!request->sink_.unread().empty()) unread.push_back(request);
+    if (!request->unread_.empty()) unread.push_back(request);
   }
   std::sort(unread.begin(), unread.end(), [](ReceiveRequest* a, ReceiveRequest* b) {
-    return a->sink_.unread().front()->issued_at < b->sink_.unread().front()->issued_at;
+    return a->unread_.front()->issued_at < b->unread_.front()->issued_at;
   });
   for (ReceiveRequest* request : unread) {
     count -= CopyOutOf(*request, count);
@@ -366,8 +377,9 @@ void ReceivePath::CopyOut(uint64_t count) {
 }
 
 uint64_t ReceivePath::CopyOutOf(ReceiveRequest& request, uint64_t count) {
-  RecordQueue& unread = request.sink_.unread();
-  RecordQueue before = std::exchange(unread, {});
+  RecordQueue& unread = request.unread_;
+  RecordQueue before;
+  before.Append(unread);
   uint64_t copied = 0;
   uint64_t copied_bytes = 0;
   while (!before.empty()) {
@@ -404,8 +416,8 @@ std::vector<BufferHolder> ReceivePath::holders() const {
 }
 
 uint64_t ReceivePath::activity() const {
-  return fragments_ + ledger().settled() + rearms_no_space_ + rearms_no_buffer_ + rearms_resumed_ +
-         pressure_.rises + pressure_.pauses;
+  return ledger().issued() + relayed_fragments_ + ledger().settled() + rearms_no_space_ + rearms_no_buffer_ +
+         rearms_resumed_ + pressure_.rises + pressure_.pauses;
 }
 
 size_t ReceivePath::FindHolders(std::span<StatsHolder> most) const {
@@ -433,11 +445,11 @@ bool ReceivePath::PrepareToSleep() {
 
 void ReceivePath::AddStats(RuntimeStats& stats) const {
   stats.receive_completions += completions_;
-  stats.bytes_received += bytes_;
-  stats.fragments_received += fragments_;
+  stats.bytes_received += ledger().issued_bytes() + relayed_bytes_;
+  stats.fragments_received += ledger().issued() + relayed_fragments_;
   if (tells_copied_) {
-    stats.copied_bytes = copied_bytes_;
-    stats.copied_fragments = copied_fragments_;
+    stats.copied_bytes = ledger().copied_bytes() + relayed_bytes_;
+    stats.copied_fragments = ledger().copied() + relayed_fragments_;
   }
   stats.rearms_no_space += rearms_no_space_;
   stats.rearms_no_buffer += rearms_no_buffer_;
@@ -461,7 +473,7 @@ void ReceivePath::Timer::Start(std::chrono::nanoseconds duration) {
   entry->len = 1;
 }
 
-void ReceivePath::Timer::OnCompletion(const Completion&) {
+void ReceivePath::Timer::OnCompletion(Completion) {
   running_ = false;
   path_.EndWaits();
 }

@@ -30,13 +30,11 @@ absl::Status CheckPressureOptions(const PressureOptions& options);
 // A stream, as the receive path sees it.
 class ReceiveSink {
  public:
-  // The next bytes, in order: takes over the references of `fragments`, which has at least one, and leaves
-  // it empty.
-  virtual void OnBytes(RecordQueue& fragments) = 0;
+  // Bytes have been added to the unread ones of the request, for the first time since it began, or since
+  // TellOfBytes().
+  virtual void OnBytes() = 0;
   // Nothing follows. Ok: the peer ended the stream. CANCELLED: after Cancel().
   virtual void OnEnd(const absl::Status& status) = 0;
-  // What OnBytes() has brought and nobody has taken yet.
-  virtual RecordQueue& unread() = 0;
 
  protected:
   ~ReceiveSink() = default;
@@ -53,15 +51,23 @@ class ReceiveRequest final : public CompletionHandler {
 
   void Detach();
 
-  // One of the sink's unread fragments has been taken.
-  void OnTaken(const BufferRecord& record) {
-    if (record.ledger == nullptr) --copies_;
+  // What has arrived, in order, and has not been taken. Fragments are taken by Take() or all together.
+  RecordQueue& unread() { return unread_; }
+  const RecordQueue& unread() const { return unread_; }
+  BufferRecord* Take() {
+    BufferRecord* record = unread_.Pop();
+    if (record->ledger == nullptr) --copies_;
+    return record;
   }
+  void OnAllTaken() { copies_ = 0; }
 
-  // A copy of what another runtime has received joins the sink's unread fragments.
-  void OnCopyAdded(const BufferRecord& record);
+  // The sink wants to know when bytes are added.
+  void TellOfBytes() { tells_ = true; }
 
-  void OnCompletion(const Completion& completion) override;
+  // Copies of what another runtime has received join the unread fragments, and leave `fragments` empty.
+  void AddCopies(RecordQueue& fragments);
+
+  void OnCompletion(Completion completion) override;
 
   // Armed, or about to be armed again: OnEnd() is still to come.
   bool active() const { return state_ != State::kIdle; }
@@ -86,7 +92,9 @@ class ReceiveRequest final : public CompletionHandler {
   ReceivePath* path_;  // null once detached
   ReceiveSink& sink_;
   Account* const account_;
-  uint64_t copies_ = 0;  // of the unread fragments, those that CopyOut() has copied
+  RecordQueue unread_;
+  bool tells_ = true;    // the sink of the next bytes
+  uint64_t copies_ = 0;  // of the unread fragments, those that lie on the heap
   uint64_t pauses_ = 0;
   uint64_t copied_out_fragments_ = 0;
   uint64_t copied_out_bytes_ = 0;
@@ -165,8 +173,8 @@ class ReceivePath {
   virtual void FillRequest(io_uring_sqe& entry) = 0;
 
   // Appends the fragments that a completion tells of, if any, to `fragments`, in
-  // order. False if what it says is impossible.
-  virtual bool TakeFragments(const Completion& completion, RecordQueue& fragments) = 0;
+  // order, put down to `account`. False, and none, if what it says is impossible.
+  virtual bool TakeFragments(Completion completion, Account* account, RecordQueue& fragments) = 0;
 
   // Gives back what has been returned; how many pieces.
   virtual uint32_t GiveBack() = 0;
@@ -189,7 +197,7 @@ class ReceivePath {
   class Timer final : public CompletionHandler {
    public:
     explicit Timer(ReceivePath& path) : path_(path) {}
-    void OnCompletion(const Completion& completion) override;
+    void OnCompletion(Completion completion) override;
     void Start(std::chrono::nanoseconds duration);
     bool running() const { return running_; }
 
@@ -199,11 +207,12 @@ class ReceivePath {
     bool running_ = false;
   };
 
-  void OnCompletion(ReceiveRequest& request, const Completion& completion);
+  // All that is not just more bytes.
+  void OnOtherCompletion(ReceiveRequest& request, Completion completion);
   // The kernel has said what cannot be.
-  [[gnu::cold]] void OnImpossible(ReceiveRequest& request, const Completion& completion);
-  void Count(const BufferRecord& record);
-  void Deliver(ReceiveRequest& request, RecordQueue& fragments);
+  [[gnu::cold]] void OnImpossible(ReceiveRequest& request, bool more);
+  void OnBytes(ReceiveRequest& request);
+  void TellSink(ReceiveRequest& request);
   void OnRequestEnded(ReceiveRequest& request, int result);
   // `cause`: the errno that the kernel ended it with; 0: its last completion had bytes.
   void ArmAgain(ReceiveRequest& request, int cause);
@@ -244,10 +253,9 @@ class ReceivePath {
   Timer timer_;
   std::chrono::nanoseconds wait_ = {};
   uint64_t completions_ = 0;
-  uint64_t bytes_ = 0;
-  uint64_t fragments_ = 0;
-  uint64_t copied_bytes_ = 0;
-  uint64_t copied_fragments_ = 0;
+  // Received by other runtimes, and copied.
+  uint64_t relayed_bytes_ = 0;
+  uint64_t relayed_fragments_ = 0;
   uint64_t rearms_no_space_ = 0;
   uint64_t rearms_no_buffer_ = 0;
   uint64_t rearms_after_bytes_ = 0;

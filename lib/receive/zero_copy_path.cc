@@ -27,11 +27,11 @@ void ZeroCopyPath::FillRequest(io_uring_sqe& entry) {
   entry.file_index = queue_->id();
 }
 
-bool ZeroCopyPath::TakeFragments(const Completion& completion, RecordQueue& fragments) {
+bool ZeroCopyPath::TakeFragments(Completion completion, Account* account, RecordQueue& fragments) {
   // Only a completion with F_MORE tells of bytes. The last one has offset 0, which
   // is a valid offset: never make a record of it.
   if (!completion.more()) return true;
-  return completion.res > 0 && queue_->Take(completion, fragments);
+  return queue_->Take(completion, account, fragments);
 }
 
 void ZeroCopyPath::AddStats(RuntimeStats& stats) const {

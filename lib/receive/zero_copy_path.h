@@ -20,7 +20,7 @@ class ZeroCopyPath final : public ReceivePath {
 
  protected:
   void FillRequest(io_uring_sqe& entry) override;
-  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override;
+  bool TakeFragments(Completion completion, Account* account, RecordQueue& fragments) override;
   uint32_t GiveBack() override { return queue_->GiveBack(); }
   bool Reclaim() override { return queue_->FlushRefillRing(); }
   BufferLedger& ledger() const override { return queue_->ledger(); }

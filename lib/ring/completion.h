@@ -23,7 +23,7 @@ struct Completion {
 // where it is until the completion without more().
 class CompletionHandler {
  public:
-  virtual void OnCompletion(const Completion& completion) = 0;
+  virtual void OnCompletion(Completion completion) = 0;
 
  protected:
   ~CompletionHandler() = default;

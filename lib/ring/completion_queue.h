@@ -34,23 +34,28 @@ class CompletionQueue {
   // also for those that come meanwhile; returns how many. `handle` may submit.
   template <typename Handle>
   uint64_t Drain(Handle&& handle) {
+    // Does not change; in variables, as the compiler cannot know that of what `handle` may reach.
+    uint32_t* const our_head = memory_.head;
+    const io_uring_cqe* const entries = memory_.entries;
+    const uint32_t mask = memory_.size - 1;
+    const unsigned wide = memory_.wide ? 1 : 0;
     uint64_t handled = 0;
     // The head is ours alone: nobody else writes it.
-    uint32_t head = std::atomic_ref(*memory_.head).load(std::memory_order_relaxed);
+    uint32_t head = std::atomic_ref(*our_head).load(std::memory_order_relaxed);
     while (true) {
       // Acquire: pairs with the kernel's release of the tail, so that the entries before it are there.
       const uint32_t tail = std::atomic_ref(*memory_.tail).load(std::memory_order_acquire);
       if (head == tail) return handled;
+      handled += tail - head;
       do {
-        const io_uring_cqe* entry = EntryAt(head);
+        const io_uring_cqe* entry = entries + (size_t{head & mask} << wide);
         const uint64_t user_data = entry->user_data;
         const Completion completion = {
-            .res = entry->res, .flags = entry->flags, .zc_offset = memory_.wide ? entry->big_cqe[0] : 0};
+            .res = entry->res, .flags = entry->flags, .zc_offset = wide != 0 ? entry->big_cqe[0] : 0};
         ++head;
-        ++handled;
         // Release: the entry has been read before the kernel may write it again.
         // Per entry, so that the handler finds room if it makes the kernel post more.
-        std::atomic_ref(*memory_.head).store(head, std::memory_order_release);
+        std::atomic_ref(*our_head).store(head, std::memory_order_release);
         handle(user_data, completion);
       } while (head != tail);
     }
@@ -59,11 +64,6 @@ class CompletionQueue {
   size_t entry_bytes() const { return sizeof(io_uring_cqe) * (memory_.wide ? 2 : 1); }
 
  private:
-  const io_uring_cqe* EntryAt(uint32_t index) const {
-    const uint32_t slot = index & (memory_.size - 1);
-    return memory_.entries + (memory_.wide ? size_t{slot} * 2 : size_t{slot});
-  }
-
   Memory memory_ = {};
 };
 

@@ -68,11 +68,16 @@ class RbufRing {
   template <typename Handle>
   bool Pop(uint32_t count, Handle&& handle) {
     if (tail_ - head_ < count && !SeeTail(count)) return false;
-    for (const uint32_t end = head_ + count; head_ != end; ++head_) {
-      const uapi::RbufCqe entry = memory_.entries[head_ & (memory_.size - 1)];
+    // In variables, as the compiler cannot know that `handle` changes none of it.
+    const uapi::RbufCqe* const entries = memory_.entries;
+    const uint32_t mask = memory_.size - 1;
+    const uint32_t end = head_ + count;
+    for (uint32_t head = head_; head != end; ++head) {
+      const uapi::RbufCqe entry = entries[head & mask];
       handle(entry);
     }
-    popped_ += count;
+    popped_ += end - head_;
+    head_ = end;
     // Release: the entries have been read before the kernel may write them again.
     std::atomic_ref(*memory_.head).store(head_, std::memory_order_release);
     return true;

@@ -28,20 +28,16 @@ class RefillRing {
   RefillRing() = default;
   explicit RefillRing(const Memory& memory)
       : memory_(memory),
-        head_(std::atomic_ref(*memory.head).load(std::memory_order_acquire)),
         staged_(std::atomic_ref(*memory.tail).load(std::memory_order_relaxed)),
-        published_(staged_) {}
+        published_(staged_) {
+    SeeHead();
+  }
 
   // Writes an entry that gives back the piece at `offset` (with its area). False
   // if the ring is full: the caller keeps the piece and tries again later.
   bool Stage(uint64_t offset) {
-    if (staged_ - head_ == memory_.size) {
-      // The copy of the head is only read anew when the ring looks full.
-      // Acquire: pairs with the kernel's release of the head; it has read the
-      // entry before we write it again.
-      head_ = std::atomic_ref(*memory_.head).load(std::memory_order_acquire);
-      if (staged_ - head_ == memory_.size) return false;
-    }
+    // Where the kernel is is only looked up anew when the ring looks full.
+    if (staged_ == end_ && !SeeHead()) return false;
     memory_.entries[staged_ & (memory_.size - 1)] = {.off = offset, .len = 0, .pad = 0};
     ++staged_;
     return true;
@@ -64,8 +60,15 @@ class RefillRing {
   }
 
  private:
+  // False if the ring is full.
+  bool SeeHead() {
+    // Acquire: pairs with the kernel's release of the head; it has read the entry before we write it again.
+    end_ = std::atomic_ref(*memory_.head).load(std::memory_order_acquire) + memory_.size;
+    return staged_ != end_;
+  }
+
   Memory memory_ = {};
-  uint32_t head_ = 0;       // the kernel's head when last looked at
+  uint32_t end_ = 0;        // where it is full: one round after the kernel's head when last looked at
   uint32_t staged_ = 0;     // our tail
   uint32_t published_ = 0;  // the tail that the kernel sees
 };

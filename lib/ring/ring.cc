@@ -181,7 +181,7 @@ absl::Status Ring::SubmitAndWait(std::chrono::nanoseconds max_wait) {
 uint64_t Ring::DispatchCompletions() {
   uint64_t handled = 0;
   while (true) {
-    handled += completions_.Drain([this](uint64_t user_data, const Completion& completion) {
+    handled += completions_.Drain([this](uint64_t user_data, Completion completion) {
       if (!completion.more()) --in_flight_;
       // The pointer that the request carried. NOLINTNEXTLINE(performance-no-int-to-ptr)
       auto* handler = reinterpret_cast<CompletionHandler*>(user_data);

@@ -310,7 +310,7 @@ void RuntimeCore::WakerPoll::Arm() {
   entry->len = IORING_POLL_ADD_MULTI;
 }
 
-void RuntimeCore::WakerPoll::OnCompletion(const Completion& completion) {
+void RuntimeCore::WakerPoll::OnCompletion(Completion completion) {
   core_.waker_->Clear();
   if (!completion.more() && !core_.shutting_down_) Arm();
 }
@@ -337,7 +337,7 @@ void RuntimeCore::TimerPoll::Cover(Timer::Clock::time_point time) {
   }
 }
 
-void RuntimeCore::TimerPoll::OnCompletion(const Completion&) { armed_for_ = Timer::Clock::time_point::max(); }
+void RuntimeCore::TimerPoll::OnCompletion(Completion) { armed_for_ = Timer::Clock::time_point::max(); }
 
 RuntimeStats RuntimeCore::stats() const {
   RuntimeStats stats;

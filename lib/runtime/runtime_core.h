@@ -134,7 +134,7 @@ class RuntimeCore {
    public:
     explicit WakerPoll(RuntimeCore& core) : core_(core) {}
     void Arm();
-    void OnCompletion(const Completion& completion) override;
+    void OnCompletion(Completion completion) override;
 
    private:
     RuntimeCore& core_;
@@ -147,7 +147,7 @@ class RuntimeCore {
     // Sees to it that the descriptor is readable at `time`, or earlier.
     void Cover(Timer::Clock::time_point time);
     bool Covers(Timer::Clock::time_point time) const { return time >= armed_for_; }
-    void OnCompletion(const Completion& completion) override;
+    void OnCompletion(Completion completion) override;
 
    private:
     RuntimeCore& core_;

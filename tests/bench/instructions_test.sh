@@ -16,8 +16,8 @@ if ! command -v valgrind >/dev/null; then
   echo "SKIPPED: valgrind is not installed"
   exit 77
 fi
-declare -A LIMITS=([ledger/main]=172 [ledger/rbuf]=169 [receive/main]=503 [receive/rbuf]=362 [batch/main]=436
-  [batch/rbuf]=294)
+declare -A LIMITS=([ledger/main]=149 [ledger/rbuf]=130 [receive/main]=327 [receive/rbuf]=263 [batch/main]=251
+  [batch/rbuf]=193)
 for row in "${!LIMITS[@]}"; do rows+=("$row/1000/16"); done
 counts=$("$(dirname "$0")/count_instructions.sh" "$1" "${rows[@]}")
 printf '%s\n' "$counts"

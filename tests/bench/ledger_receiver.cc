@@ -31,19 +31,20 @@ class LedgerReceiver : public Receiver {
   }
 
   void TakeCompletions() override {
-    completions_.Drain([this](uint64_t user_data, const Completion& completion) {
+    completions_.Drain([this](uint64_t user_data, Completion completion) {
       if (!completion.more()) return;
       internal::RecordQueue fragments;
       const auto result = static_cast<uint32_t>(completion.res);
       if (kernel_.traffic().rbuf) {
-        sound_ &= internal::TakeFragments(*ledger_, 0, rbufs_, result, fragments);
+        sound_ &= internal::TakeFragments(*ledger_, 0, rbufs_, result, fragments, nullptr);
       } else {
-        sound_ &= internal::TakeFragment(*ledger_, 0, completion.zc_offset, result, false, fragments);
+        sound_ &=
+            internal::TakeFragment(*ledger_, 0, completion.zc_offset, result, false, fragments, nullptr);
       }
       // The pointer that the request carried. NOLINTNEXTLINE(performance-no-int-to-ptr)
       auto* tally = reinterpret_cast<Tally*>(user_data);
-      while (!fragments.empty()) {
-        internal::BufferRecord* record = fragments.Pop();
+      for (internal::BufferRecord *record = fragments.front(), *next; record != nullptr; record = next) {
+        next = record->next;
         Buffer buffer(record->bytes, record);
         tally->Add(buffer.data(), buffer.size());
         OnBuffer(std::move(buffer));

@@ -46,7 +46,7 @@ class SyntheticPath final : public internal::ReceivePath {
 
   // As Ring::DispatchCompletions().
   void Dispatch() {
-    completions_.Drain([this](uint64_t user_data, const Completion& completion) {
+    completions_.Drain([this](uint64_t user_data, Completion completion) {
       if (!completion.more()) ++ended_;
       // The pointer that the request carried. NOLINTNEXTLINE(performance-no-int-to-ptr)
       auto* handler = reinterpret_cast<internal::CompletionHandler*>(user_data);
@@ -62,19 +62,22 @@ class SyntheticPath final : public internal::ReceivePath {
     entry.poll32_events = 0;
     kernel_.AddStream(entry.user_data);
   }
-  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override {
+  bool TakeFragments(Completion completion, internal::Account* account, RecordQueue& fragments) override {
     if (!completion.more()) return true;
-    return completion.res > 0 && Take(completion, fragments);
+    if (completion.res <= 0) return false;
+    const auto count_or_length = static_cast<uint32_t>(completion.res);
+    if (rbuf_.has_value()) return TakeFromRbufRing(count_or_length, account, fragments);
+    return internal::TakeFragment(*ledger_, area_token_, completion.zc_offset, count_or_length, false,
+                                  fragments, account);
   }
   uint32_t GiveBack() override { return refill_.GiveBack(*ledger_); }
   internal::BufferLedger& ledger() const override { return *ledger_; }
 
  private:
-  // A call of its own, as InterfaceQueue::Take() is.
-  [[gnu::noinline]] bool Take(const Completion& completion, RecordQueue& fragments) {
-    const auto count_or_length = static_cast<uint32_t>(completion.res);
-    if (rbuf_.has_value()) return internal::TakeFragments(*ledger_, 0, *rbuf_, count_or_length, fragments);
-    return internal::TakeFragment(*ledger_, 0, completion.zc_offset, count_or_length, false, fragments);
+  // A call of its own, as InterfaceQueue::TakeFromRbufRing() is.
+  [[gnu::noinline]] bool TakeFromRbufRing(uint32_t count, internal::Account* account,
+                                          RecordQueue& fragments) {
+    return internal::TakeFragments(*ledger_, area_token_, *rbuf_, count, fragments, account);
   }
 
   SyntheticKernel& kernel_;
@@ -82,6 +85,7 @@ class SyntheticPath final : public internal::ReceivePath {
   internal::BufferLedger::Handle ledger_;
   std::optional<internal::RbufRing> rbuf_;
   internal::Refill refill_{/*shared=*/false};
+  uint64_t area_token_ = 0;  // the real one knows it only once it is registered
   uint64_t ended_ = 0;
 };
 

@@ -62,9 +62,10 @@ class SyntheticPath final : public ReceivePath {
     entry.opcode = IORING_OP_NOP;
     ++times_armed_;
   }
-  bool TakeFragments(const Completion& completion, RecordQueue& fragments) override {
+  bool TakeFragments(Completion completion, Account* account, RecordQueue& fragments) override {
     if (!completion.more()) return true;
-    return internal::TakeFragments(*ledger_, 0, ring_, static_cast<uint32_t>(completion.res), fragments);
+    return internal::TakeFragments(*ledger_, 0, ring_, static_cast<uint32_t>(completion.res), fragments,
+                                   account);
   }
   uint32_t GiveBack() override { return internal::GiveBack(*ledger_, refill_); }
 
@@ -84,24 +85,22 @@ class SyntheticPath final : public ReceivePath {
 
 class Sink final : public ReceiveSink {
  public:
-  ~Sink() { fragments.DropAll(); }
-  void OnBytes(RecordQueue& more) override {
-    EXPECT_FALSE(more.empty());
+  explicit Sink(ReceivePath& path) : request(path, *this, 1) {}
+  ~Sink() { request.unread().DropAll(); }
+  void OnBytes() override {
+    EXPECT_FALSE(request.unread().empty());
     ++calls;
-    fragments.Append(more);
-    EXPECT_TRUE(more.empty());
   }
   void OnEnd(const absl::Status& status) override { end = status; }
-  RecordQueue& unread() override { return fragments; }
 
   std::vector<size_t> Lengths() const {
     std::vector<size_t> lengths;
-    for (const BufferRecord* record = fragments.front(); record != nullptr; record = record->next)
+    for (const BufferRecord* record = request.unread().front(); record != nullptr; record = record->next)
       lengths.push_back(record->bytes.size());
     return lengths;
   }
 
-  RecordQueue fragments;
+  ReceiveRequest request;
   int calls = 0;
   std::optional<absl::Status> end;
 };
@@ -118,18 +117,12 @@ class ReceivePathTest : public testing::Test {
     path_->Arm(request(1), 0);
   }
 
-  struct Receiver {
-    explicit Receiver(ReceivePath& path) : request(path, sink, 1) {}
-    Sink sink;
-    ReceiveRequest request;
-  };
-
   ReceiveRequest& request(size_t number) {
-    auto& receiver = receivers_[number];
-    if (receiver == nullptr) receiver = std::make_unique<Receiver>(*path_);
-    return receiver->request;
+    auto& sink = sinks_[number];
+    if (sink == nullptr) sink = std::make_unique<Sink>(*path_);
+    return sink->request;
   }
-  Sink& sink(size_t number) { return receivers_[number]->sink; }
+  Sink& sink(size_t number) { return *sinks_[number]; }
 
   // The kernel posts: `count` more entries for the request.
   void Pass(size_t number, int32_t count) {
@@ -144,7 +137,7 @@ class ReceivePathTest : public testing::Test {
 
   std::unique_ptr<Ring> ring_;
   std::optional<SyntheticPath> path_;
-  std::array<std::unique_ptr<Receiver>, 2> receivers_;
+  std::array<std::unique_ptr<Sink>, 2> sinks_;
 };
 
 TEST_F(ReceivePathTest, EachPassGoesToItsRequestAtOnceAndInOrder) {
@@ -155,7 +148,11 @@ TEST_F(ReceivePathTest, EachPassGoesToItsRequestAtOnceAndInOrder) {
   Pass(1, 2);
   Pass(0, 1);
   EXPECT_EQ(sink(0).Lengths(), (std::vector<size_t>{10, 11, 12, 13}));
-  EXPECT_EQ(sink(0).calls, 2);
+  EXPECT_EQ(sink(0).calls, 1) << "it is told once";
+  request(0).TellOfBytes();
+  path_->Append(6, 14);
+  Pass(0, 1);
+  EXPECT_EQ(sink(0).calls, 2) << "and again when it asks";
   EXPECT_EQ(sink(1).Lengths(), (std::vector<size_t>{20, 21}));
   EXPECT_FALSE(sink(0).end.has_value());
 }
@@ -217,7 +214,7 @@ TEST_F(ReceivePathTest, CountsWhyItArmsAgain) {
   EXPECT_EQ(path_->times_armed(), armed);
   EXPECT_EQ(stats().rearms_resumed, 0u);
   EXPECT_EQ(stats().pressure.paused, 1u);
-  sink(0).fragments.DropAll();
+  request(0).unread().DropAll();
   path_->Flush();
   EXPECT_EQ(path_->times_armed(), armed + 1);
   EXPECT_EQ(stats().rearms_resumed, 1u);
@@ -261,7 +258,7 @@ TEST_F(ReceivePathTest, TellsWhenPressureRisesAndFalls) {
     if (round == 0) {
       EXPECT_TRUE(heard.Of("pressure.none").empty());
     }
-    sink(0).fragments.DropAll();
+    request(0).unread().DropAll();
     path_->Flush();
   }
   ExpectTold(heard, "pressure.high", LogSeverity::kWarning, "1 of 256 pieces");
@@ -308,7 +305,7 @@ TEST_F(ReceivePathTest, NothingIsDeliveredAfterAnImpossibleFragment) {
   Pass(0, 1);  // was on its way before the request was cancelled
   EXPECT_FALSE(sink(0).end.has_value()) << "the request has not ended yet";
   End(0, -ECANCELED);
-  EXPECT_TRUE(sink(0).fragments.empty());
+  EXPECT_TRUE(request(0).unread().empty());
   ASSERT_TRUE(sink(0).end.has_value());
   EXPECT_TRUE(absl::IsInternal(*sink(0).end)) << *sink(0).end;
   EXPECT_EQ(sink(1).Lengths(), (std::vector<size_t>{20}));
@@ -325,7 +322,7 @@ TEST_F(ReceivePathTest, EntriesThatAreNotThereEndEveryStream) {
   // The entry might be anybody's.
   Pass(1, 1);
   End(1, -ECANCELED);
-  EXPECT_TRUE(sink(1).fragments.empty());
+  EXPECT_TRUE(request(1).unread().empty());
   EXPECT_TRUE(absl::IsInternal(*sink(1).end)) << *sink(1).end;
 }
 
@@ -336,7 +333,7 @@ TEST_F(ReceivePathTest, PressureEndsAtALowWatermarkOfNothing) {
   Pass(0, 1);
   path_->Flush();
   EXPECT_EQ(path_->pressure(), Pressure::kHigh);
-  sink(0).fragments.DropAll();
+  request(0).unread().DropAll();
   path_->Flush();
   EXPECT_EQ(path_->pressure(), Pressure::kNone);
 }
@@ -348,8 +345,8 @@ TEST_F(ReceivePathTest, DoesNotAllocate) {
     for (uint32_t i = 0; i < kEntries; ++i) path_->Append(i, 1 + i);
     Pass(0, kEntries / 2);
     Pass(1, kEntries / 2);
-    sink(0).fragments.DropAll();
-    sink(1).fragments.DropAll();
+    request(0).unread().DropAll();
+    request(1).unread().DropAll();
     path_->Flush();
     ASSERT_EQ(path_->ledger().out(), 0u);
     path_->DropRefilled();

@@ -53,7 +53,7 @@ TEST_P(CompletionQueueTest, WideEntriesCarryTheOffset) {
     for (uint32_t i = 0; i < 1 + round % kSize; ++i, ++posted) {
       kernel.Post(posted, static_cast<int32_t>(posted * 3), IORING_CQE_F_MORE, posted << 12);
     }
-    queue.Drain([&](uint64_t user_data, const Completion& completion) {
+    queue.Drain([&](uint64_t user_data, Completion completion) {
       EXPECT_EQ(user_data, seen);
       EXPECT_EQ(completion.res, static_cast<int32_t>(seen * 3));
       EXPECT_EQ(completion.zc_offset, seen << 12);
@@ -70,7 +70,7 @@ TEST_P(CompletionQueueTest, NarrowEntriesHaveNoOffset) {
   CompletionQueue queue(kernel.memory());
   for (uint64_t i = 0; i < kSize; ++i) kernel.Post(i, -static_cast<int32_t>(i), 0, 0);
   uint64_t seen = 0;
-  EXPECT_EQ(queue.Drain([&](uint64_t user_data, const Completion& completion) {
+  EXPECT_EQ(queue.Drain([&](uint64_t user_data, Completion completion) {
     EXPECT_EQ(user_data, seen);
     EXPECT_EQ(completion.res, -static_cast<int32_t>(seen++));
     EXPECT_EQ(completion.zc_offset, 0u);
@@ -86,7 +86,7 @@ TEST_P(CompletionQueueTest, EachEntryIsFreeWhenItsHandlerRuns) {
   uint64_t more = 12;
   uint64_t seen = 0;
   // A handler that makes the kernel post one for each it handles: there is always room for it.
-  queue.Drain([&](uint64_t user_data, const Completion&) {
+  queue.Drain([&](uint64_t user_data, Completion) {
     EXPECT_EQ(user_data, seen++);
     EXPECT_LT(kernel.tail - kernel.head, kSize);
     if (more == 0) return;
@@ -99,7 +99,7 @@ TEST_P(CompletionQueueTest, EachEntryIsFreeWhenItsHandlerRuns) {
 TEST_P(CompletionQueueTest, EmptyQueueGivesNothing) {
   KernelSide kernel(GetParam(), true);
   CompletionQueue queue(kernel.memory());
-  EXPECT_EQ(queue.Drain([](uint64_t, const Completion&) { FAIL(); }), 0u);
+  EXPECT_EQ(queue.Drain([](uint64_t, Completion) { FAIL(); }), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Counters, CompletionQueueTest, testing::Values(0u, UINT32_MAX - 1, UINT32_MAX));

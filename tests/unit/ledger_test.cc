@@ -34,12 +34,10 @@ Buffer IssueBuffer(BufferLedger& ledger, uint64_t piece, size_t length = 100) {
 // Settles all that has come back; the tokens, in order.
 std::vector<uint64_t> SettleReturned(BufferLedger& ledger) {
   std::vector<uint64_t> tokens;
-  RecordQueue& returned = ledger.CollectReturned();
-  while (!returned.empty()) {
-    BufferRecord* record = returned.Pop();
-    tokens.push_back(record->token);
-    ledger.Settle(record);
-  }
+  ledger.Settle([&](uint64_t token) {
+    tokens.push_back(token);
+    return true;
+  });
   return tokens;
 }
 
@@ -73,7 +71,7 @@ TEST(LedgerTest, UnsettledReturnsWaitInOrder) {
   const auto ledger = OpenLedger(4);
   IssueBuffer(*ledger, 3).Reset();
   IssueBuffer(*ledger, 1).Reset();
-  ledger->CollectReturned();  // the refill ring was full: nothing settled
+  EXPECT_EQ(ledger->Settle([](uint64_t) { return false; }), 0u);  // the refill ring was full
   IssueBuffer(*ledger, 2).Reset();
   EXPECT_EQ(SettleReturned(*ledger), (std::vector<uint64_t>{3, 1, 2}));
 }
@@ -146,6 +144,29 @@ TEST(LedgerTest, ReturnWakesAnOwnerThatAskedForIt) {
   waker->Clear();
   std::jthread([&] { c.Reset(); }).join();
   EXPECT_FALSE(Awake(*waker)) << "one wake-up is enough";
+}
+
+// Between two turns of a loop that is not ours, the owner's thread drops buffers, too.
+TEST(LedgerTest, OwnReturnsWakeAnOwnerThatAskedForIt) {
+  const auto waker = NewWaker();
+  const auto ledger = OpenLedger(4, waker);
+  Buffer a = IssueBuffer(*ledger, 0);
+  Buffer b = IssueBuffer(*ledger, 1);
+  Buffer c = IssueBuffer(*ledger, 2);
+  EXPECT_TRUE(ledger->PrepareToSleep(true));
+  a.Reset();
+  EXPECT_TRUE(Awake(*waker));
+  waker->Clear();
+  b.Reset();
+  EXPECT_FALSE(Awake(*waker)) << "one wake-up is enough";
+  EXPECT_FALSE(ledger->PrepareToSleep(true)) << "returns are there: it must not sleep";
+  ledger->StayAwake();
+  c.Reset();
+  EXPECT_FALSE(Awake(*waker)) << "it is awake";
+  std::vector<uint64_t> tokens = SettleReturned(*ledger);
+  std::sort(tokens.begin(), tokens.end());
+  EXPECT_EQ(tokens, (std::vector<uint64_t>{0, 1, 2}));
+  EXPECT_EQ(ledger->out(), 0u);
 }
 
 // 8 threads return what the owner issues, out of order, while it goes on.

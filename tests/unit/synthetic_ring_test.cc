@@ -120,9 +120,9 @@ class ByMainQueue : public SyntheticKernel {
 
   // Takes what the completions tell of.
   void Take(BufferLedger& ledger, RecordQueue& fragments) {
-    completions_.Drain([&](uint64_t, const Completion& completion) {
+    completions_.Drain([&](uint64_t, Completion completion) {
       EXPECT_TRUE(TakeFragment(ledger, 0, completion.zc_offset, static_cast<uint32_t>(completion.res), false,
-                               fragments));
+                               fragments, nullptr));
     });
   }
 
@@ -153,9 +153,9 @@ class ByRbufRing : public SyntheticKernel {
   }
 
   void Take(BufferLedger& ledger, RecordQueue& fragments) {
-    completions_.Drain([&](uint64_t, const Completion& completion) {
+    completions_.Drain([&](uint64_t, Completion completion) {
       const auto before = fragments.size();
-      EXPECT_TRUE(TakeFragments(ledger, 0, ring_, static_cast<uint32_t>(completion.res), fragments));
+      EXPECT_TRUE(TakeFragments(ledger, 0, ring_, static_cast<uint32_t>(completion.res), fragments, nullptr));
       EXPECT_EQ(fragments.size() - before, static_cast<uint64_t>(completion.res));
     });
   }
