@@ -68,7 +68,7 @@ is() { jq -e "$1" "$WORK/out" >"$WORK/jq" 2>&1 || fault "not so: $1: $(cat "$WOR
 
 # All that zcrxctl could have changed.
 dump() {
-  ip -details address
+  ip -details link
   local interface option
   for interface in lo v0 v1; do
     for option in -k -l -g -x -n; do ethtool "$option" "$interface" 2>&1 || true; done
@@ -258,6 +258,8 @@ run_test() { # NAME
 ip link add v0 numrxqueues 3 numtxqueues 3 type veth peer name v1
 ip link set v0 up
 ip link set v1 up
+# Else that would be a change that a test sees.
+until [[ $(cat /sys/class/net/v[01]/operstate) == $'up\nup' ]]; do sleep 0.1; done
 while read -r name; do
   if [[ $name == *$FILTER* ]]; then run_test "$name"; fi
 done < <(declare -F | sed -n 's/^declare -f test_//p')

@@ -69,7 +69,8 @@ absl::StatusOr<Outcome> Status(const Arguments& arguments) {
   Outcome outcome;
   outcome.json = Json::array();
   if (!*told) {
-    outcome.text = "this kernel does not tell who has which queue, nor of page pools (no netlink family netdev)\n";
+    outcome.text =
+        "this kernel does not tell who has which queue, nor of page pools (no netlink family netdev)\n";
   }
   for (const std::string& interface : *interfaces) {
     if (absl::Status appended = AppendInterface(interface, *told, outcome); !appended.ok()) return appended;
