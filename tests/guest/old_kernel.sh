@@ -196,6 +196,8 @@ test_status_explain_restore() { unchanged look_after; }
 
 # serve OPTION...: starts the echo server of the examples on a port that it takes, which is left in PORT.
 serve() {
+  # The background process may come to it late: what an earlier one has said must be gone by now.
+  : >"$WORK/out"
   "$BUILD/examples/zcrx_echo_server" --address=127.0.0.1 --port=0 "$@" >"$WORK/out" 2>"$WORK/err" &
   SERVER=$!
   until grep -q '^listening' "$WORK/out"; do
@@ -239,6 +241,8 @@ test_zero_copy_is_refused() {
 run_test() { # NAME
   local status=0
   (
+    SERVER=
+    trap 'if [[ -n $SERVER ]]; then kill -KILL "$SERVER" 2>/dev/null || true; fi' EXIT
     set -e
     "test_$1"
   ) >"$WORK/said" 2>&1 &
