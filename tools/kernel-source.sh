@@ -48,8 +48,8 @@ linux-source-$KERNEL nor from $KERNEL_ORG: check the network (logs above)"
   fi
 }
 
-# Debian 12 itself has neither kernel: other suites of the same mirror have,
-# read with a private apt configuration.
+# Debian 12 itself has but the oldest of them: other suites of the same mirror
+# have the others, read with a private apt configuration.
 source_from_debian() {
   local apt_dir=$KERNEL_DIR/apt mirror package version
   # shellcheck disable=SC1091
@@ -63,7 +63,7 @@ source_from_debian() {
   mirror=$(debian_mirror "$apt_dir")
   echo "-- mirror: $mirror"
   local suite keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  for suite in trixie trixie-backports bookworm-backports; do
+  for suite in trixie trixie-backports bookworm-backports bookworm; do
     echo "deb [signed-by=$keyring] $mirror $suite main"
   done >"$apt_dir/sources.list"
   # The hooks go: they would tidy the system's own lists and caches.

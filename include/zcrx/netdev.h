@@ -194,6 +194,10 @@ struct NicState {
 // its errno and its own words.
 absl::StatusOr<NicState> ReadNic(std::string_view name);
 
+// Whether the kernel tells of queues at all: by the netlink family "netdev", which came with Linux 6.3.
+// Without it NicState::rx_queues and page_pools are empty.
+absl::StatusOr<bool> HasNetdevFamily();
+
 // The interfaces of this network namespace, by index. Errors as ReadNic().
 absl::StatusOr<std::vector<Interface>> ListInterfaces();
 

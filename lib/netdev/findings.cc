@@ -256,7 +256,7 @@ std::vector<QueueVerdict> JudgeQueues(const NicFacts& facts) {
     } else {
       verdict.free = true;
       verdict.good = !spills;
-      verdict.words = spills ? "RSS spills into it" : "can be had";
+      verdict.words = spills ? "RSS spills into it" : "free";
     }
   }
   return verdicts;

@@ -7,9 +7,18 @@
 #include <utility>
 
 #include "lib/uapi/netlink.h"
+#include "zcrx/netdev.h"
 #include "zcrx/status.h"
 
 namespace zcrx::inline v0::netdev {
+
+absl::StatusOr<bool> HasNetdevFamily() {
+  auto socket = NetlinkSocket::Open(NETLINK_GENERIC);
+  if (!socket.ok()) return socket.status();
+  const auto family = socket->FindFamily(uapi::kNetdevFamily);
+  if (!family.ok()) return family.status();
+  return family->has_value();
+}
 
 absl::StatusOr<std::vector<Payload>> NetdevDump(uint8_t command, const Request::Fill& fill,
                                                 std::string_view what) {

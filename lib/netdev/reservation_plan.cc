@@ -71,16 +71,16 @@ absl::StatusOr<std::optional<Step>> ChannelStep(const NicState& nic, uint32_t mi
                    " more would be needed for ", queues,
                    " that nobody else uses (rules, RSS contexts and other programs "
                    "have theirs, and one must stay for all other traffic)");
+  const char* fix = queues > 1 ? "fix: fewer queues" : "fix: another NIC";
   if (!nic.channels.has_value()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(too_few, "; the driver has a fixed number; fix: fewer queues"));
+    return absl::FailedPreconditionError(absl::StrCat(too_few, "; the driver has a fixed number; ", fix));
   }
   Channels channels = *nic.channels;
   Channels::Kind& kind = channels.combined.max > 0 ? channels.combined : channels.rx;
   if (kind.count + missing > kind.max) {
     return absl::FailedPreconditionError(absl::StrCat(too_few, "; it can have ", kind.max,
                                                       " channels and has ", kind.count, " (ethtool -l ",
-                                                      nic.interface.name, "); fix: fewer queues"));
+                                                      nic.interface.name, "); ", fix));
   }
   const std::string from = ChannelsValue(channels);
   kind.count += missing;
@@ -171,6 +171,12 @@ absl::Status CheckOptions(const ReservationOptions& options) {
 
 absl::Status CheckNic(const NicState& nic, const ReservationOptions& options) {
   const std::string& name = nic.interface.name;
+  if (nic.interface.bus.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(name,
+                     " is virtual: there is no device that could write into a region; fix: the NIC's "
+                     "own interface"));
+  }
   if (!nic.interface.up) {
     return absl::FailedPreconditionError(absl::StrCat(name, " is down; fix: \"ip link set ", name, " up\""));
   }

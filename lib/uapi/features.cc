@@ -50,10 +50,10 @@ void ProbeOpcodes(io_uring& ring, KernelFeatures& features) {
 }
 
 std::string MissingMost(const KernelFeatures& features) {
-  if (!features.defer_taskrun) return "this kernel's io_uring lacks DEFER_TASKRUN, which came with Linux 6.1";
+  if (!features.defer_taskrun) return "this kernel's io_uring lacks DEFER_TASKRUN; fix: Linux 6.1 or later";
   if (!features.zero_copy_receive) {
-    return "this kernel has no zero-copy receive (IORING_OP_RECV_ZC), which came with Linux 6.15; "
-           "kernel-patches/ has it for 6.12";
+    return "this kernel has no zero-copy receive (IORING_OP_RECV_ZC); fix: Linux 6.15 or later with "
+           "CONFIG_IO_URING_ZCRX, or Linux 6.12 with kernel-patches/linux-6.12";
   }
   return "";
 }

@@ -50,6 +50,8 @@ wrong_use() {
   expect "unknown machine" 2 "unknown machine 'vax'"
   run run --kernel 5.4 -- true
   expect "unknown kernel" 2 "unknown kernel version '5.4'"
+  run run --kernel 6.1 --machine qemu -- true
+  expect "a kernel for one machine only" 2 "Linux 6.1 is for --machine uml"
   run run --frobnicate -- true
   expect "unknown option" 2 "unknown option '--frobnicate'"
   run run --timeout

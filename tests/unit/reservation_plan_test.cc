@@ -17,6 +17,7 @@ NicState Nic() {
   nic.interface.name = "eth7";
   nic.interface.index = 12;
   nic.interface.up = true;
+  nic.interface.bus = "pci";
   nic.interface.rx_queues = 8;
   nic.channels = Channels{.rx = {}, .tx = {}, .combined = {.count = 8, .max = 10}};
   nic.features.ntuple_filters = Feature{.on = false};
@@ -229,6 +230,21 @@ TEST(ReservationPlanTest, NicsThatCannot) {
   nic.rss.clear();
   EXPECT_TRUE(CheckNic(nic, Options(1)).ok());
   EXPECT_EQ(CheckNic(nic, Options(2)).code(), absl::StatusCode::kFailedPrecondition);
+  nic = Nic();
+  nic.interface.bus.clear();
+  nic.interface.up = false;
+  EXPECT_NE(std::string(CheckNic(nic, Options(1)).message()).find("is virtual"), std::string::npos);
+}
+
+// What is proposed is something else than what was tried.
+TEST(ReservationPlanTest, NothingLessThanOneQueue) {
+  NicState nic = Nic();
+  nic.channels.reset();
+  nic.interface.rx_queues = 1;
+  NicRecord one = RecordOf(Options(1));
+  NicRecord two = RecordOf(Options(2));
+  EXPECT_NE(Walk(nic, one, 1, 1).back().find("fix: another NIC"), std::string::npos);
+  EXPECT_NE(Walk(nic, two, 1, 2).back().find("fix: fewer queues"), std::string::npos);
 }
 
 }  // namespace

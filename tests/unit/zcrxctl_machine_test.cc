@@ -56,6 +56,9 @@ TEST(JudgeMachineTest, EachByItself) {
   machine.features.io_uring = false;
   EXPECT_EQ(Found(machine), List{"io-uring-disabled: sysctl -w kernel.io_uring_disabled=0"});
   machine = Able();
+  machine.netdev_family = false;
+  EXPECT_EQ(Found(machine), List{"no-netdev-family: "});
+  machine = Able();
   machine.config_zcrx = false;
   EXPECT_EQ(Found(machine), List{"kernel-config: "});
 }

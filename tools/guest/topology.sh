@@ -16,7 +16,6 @@ make_topology() {
     echo "this kernel has no netdevsim" >&2
     return 1
   }
-  ip link set lo up || return
   make_nic 2 b "$ZCRX_IF_B" 10.0.0.2 fd00::2 && make_receiver
 }
 

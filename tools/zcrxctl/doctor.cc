@@ -63,7 +63,7 @@ Outcome Report(const Machine& machine, const std::vector<Finding>& general,
   const bool fine = general.empty() && std::any_of(examinations.begin(), examinations.end(), IsFine);
   Json findings = ToJson(general);
   for (const Examination& examination : examinations) {
-    absl::StrAppend(&outcome.text, Describe(examination, whole, style));
+    absl::StrAppend(&outcome.text, Describe(examination, general.empty(), whole, style));
     interfaces.push_back(ToJson(examination));
     for (const Json& finding : interfaces.back()["findings"]) findings.push_back(finding);
   }

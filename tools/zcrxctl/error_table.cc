@@ -57,6 +57,8 @@ constexpr Meaning kMeanings[] = {
     {ENOSYS, kRegister, "the kernel has no io_uring, or a seccomp filter hides it",
      "a kernel with `CONFIG_IO_URING`", "kernel-too-old"},
     // The same call, made by hand.
+    {EINVAL, kRegister, "the kernel has no zero-copy receive", "Linux 6.15; or `kernel-patches/linux-6.12`",
+     "kernel-too-old"},
     {EINVAL, kRegister,
      "the io_uring lacks `IORING_SETUP_DEFER_TASKRUN`, or has neither `CQE32` nor `CQE_MIXED`",
      "set it up with them", ""},
@@ -95,6 +97,8 @@ constexpr Meaning kMeanings[] = {
     {ECANCELED, kRecv, "the stream was closed, or its runtime ends", "nothing is wrong", ""},
     {EPROTONOSUPPORT, kRecv, "zero copy on something that is not plain TCP (kTLS, MPTCP, sockmap)",
      "plain TCP, or `kCopy`", ""},
+    {EINVAL, kRecv, "the kernel has no zero-copy receive", "Linux 6.15; or `kernel-patches/linux-6.12`",
+     "kernel-too-old"},
     {EINVAL, kRecv,
      "the request is not multishot, has a field that must be 0, or names no zcrx id of its ring",
      "`IORING_RECV_MULTISHOT`, and `zcrx_ifq_idx` as the registration returned it", ""},

@@ -80,10 +80,12 @@ void AppendFindings(const std::vector<Finding>& findings, const Style& style, st
   }
 }
 
-std::string Describe(const Examination& examination, bool whole, const Style& style) {
-  std::string text = absl::StrCat(
-      style.Bold(examination.interface), ": ",
-      examination.findings.empty() ? style.Good("zero copy can be had") : "zero copy cannot be had", "\n");
+std::string Describe(const Examination& examination, bool able, bool whole, const Style& style) {
+  std::string text = absl::StrCat(style.Bold(examination.interface), ": ",
+                                  !examination.findings.empty() ? "zero copy cannot be had"
+                                  : able                        ? style.Good("zero copy can be had")
+                                                                : "nothing but the above is in the way",
+                                  "\n");
   if (whole && examination.nic.has_value()) AppendNic(examination, style, text);
   AppendFindings(examination.findings, style, text);
   return text;

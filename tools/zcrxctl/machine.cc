@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "zcrx/netdev.h"
 
 namespace zcrx::ctl {
 namespace {
@@ -102,6 +103,7 @@ Machine ReadMachine() {
   const std::string configuration = Configuration(machine.release);
   if (absl::StrContains(configuration, "CONFIG_"))
     machine.config_zcrx = IsConfigured(configuration, "CONFIG_IO_URING_ZCRX");
+  if (const absl::StatusOr<bool> has = netdev::HasNetdevFamily(); has.ok()) machine.netdev_family = *has;
   const bool initial = InInitialUserNamespace();
   machine.net_admin = initial && HasCapability(CAP_NET_ADMIN);
   machine.ipc_lock = initial && HasCapability(CAP_IPC_LOCK);
@@ -113,12 +115,23 @@ Machine ReadMachine() {
   return machine;
 }
 
+absl::Status CheckKernel() {
+  const KernelFeatures features = ProbeKernel();
+  if (!features.io_uring || features.zero_copy_receive) return absl::OkStatus();
+  return absl::UnimplementedError(features.reason);
+}
+
 std::string Describe(const Machine& machine) {
-  const auto yes_no = [](bool has) { return has ? "yes" : "no"; };
+  const auto yes_no = [](std::optional<bool> has) {
+    return !has.has_value() ? "unknown" : *has ? "yes" : "no";
+  };
+  KernelFeatures features = machine.features;
+  // It is told as a finding.
+  if (features.io_uring) features.reason.clear();
   return absl::StrCat(
-      "kernel ", machine.release, ": ", machine.features.Describe(), "\n",
-      "CONFIG_IO_URING_ZCRX: ", machine.config_zcrx.has_value() ? yes_no(*machine.config_zcrx) : "unknown",
-      "; kernel.io_uring_disabled: ",
+      "kernel ", machine.release, ": ", features.Describe(), "\n",
+      "CONFIG_IO_URING_ZCRX: ", yes_no(machine.config_zcrx),
+      "; netlink family netdev: ", yes_no(machine.netdev_family), "; kernel.io_uring_disabled: ",
       machine.io_uring_disabled.has_value() ? absl::StrCat(*machine.io_uring_disabled) : "unknown", "\n",
       "CAP_NET_ADMIN: ", yes_no(machine.net_admin), "; CAP_IPC_LOCK: ", yes_no(machine.ipc_lock),
       "; RLIMIT_MEMLOCK: ",
@@ -137,6 +150,7 @@ Json ToJson(const Machine& machine) {
           {"copy_stats", features.copy_stats},
           {"rbuf_ring", features.rbuf_ring},
           {"config_io_uring_zcrx", OrNull(machine.config_zcrx)},
+          {"netdev_family", OrNull(machine.netdev_family)},
           {"io_uring_disabled", OrNull(machine.io_uring_disabled)},
           {"cap_net_admin", machine.net_admin},
           {"cap_ipc_lock", machine.ipc_lock},

@@ -33,6 +33,13 @@ std::vector<Finding> JudgeMachine(const Machine& machine, const Question& questi
   } else if (machine.config_zcrx == false) {
     findings.push_back({"kernel-config", "the kernel was built without CONFIG_IO_URING_ZCRX", ""});
   }
+  // No kernel with zero-copy receive is without it: this says what else will not be found out here.
+  if (machine.netdev_family == false) {
+    findings.push_back({"no-netdev-family",
+                        "the kernel has no netlink family \"netdev\", which tells who has which queue; fix: "
+                        "a kernel with zero-copy receive, for all of those have it",
+                        ""});
+  }
   if (!machine.net_admin) {
     const std::string again = netdev::DoctorCommand(self, question);
     findings.push_back(

@@ -2,7 +2,6 @@
 //
 // zcrxctl sets NICs up for zero-copy receive, and says what is wrong with them: see
 // zcrxctl.8.
-#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "absl/status/status.h"
 #include "tools/zcrxctl/arguments.h"
 #include "tools/zcrxctl/command.h"
+#include "tools/zcrxctl/failure.h"
 #include "tools/zcrxctl/flags.h"
 #include "zcrx/status.h"
 
@@ -25,10 +25,9 @@ void PrintJson(const Json& json) {
 }
 
 int Fail(const absl::Status& status) {
-  std::string message(status.message());
+  const std::string message = zcrx::ctl::FailureWords(status);
   const int error = zcrx::ErrnoOf(status);
   const bool usage = absl::IsInvalidArgument(status) && error == 0;
-  if (error == EPERM || error == EACCES) message += "; fix: run it as root, in the initial user namespace";
   if (absl::GetFlag(FLAGS_json)) PrintJson({{"error", message}, {"errno", error}});
   fprintf(stderr, "zcrxctl: %s\n%s", message.c_str(), usage ? "(zcrxctl --help says how it is used)\n" : "");
   return usage ? zcrx::ctl::kExitUsage : zcrx::ctl::kExitWrong;

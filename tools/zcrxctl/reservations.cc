@@ -10,6 +10,7 @@
 #include "tools/zcrxctl/arguments.h"
 #include "tools/zcrxctl/command.h"
 #include "tools/zcrxctl/flags.h"
+#include "tools/zcrxctl/machine.h"
 #include "zcrx/netdev.h"
 
 namespace zcrx::ctl {
@@ -28,6 +29,7 @@ absl::StatusOr<netdev::ReservationOptions> ReservationOptionsFromFlags(const std
   if (!ports.ok()) return ports.status();
   if (ports->empty())
     return absl::InvalidArgumentError("which ports are to arrive at the queues? --port=P, or --port=P,P");
+  if (absl::Status checked = CheckKernel(); !checked.ok()) return checked;
   netdev::ReservationOptions options;
   options.interface = interface;
   options.queues = absl::GetFlag(FLAGS_queues);

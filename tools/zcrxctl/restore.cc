@@ -5,6 +5,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "tools/zcrxctl/command.h"
+#include "tools/zcrxctl/failure.h"
 #include "tools/zcrxctl/flags.h"
 #include "tools/zcrxctl/reservations.h"
 
@@ -22,7 +23,7 @@ absl::StatusOr<Outcome> Restore(const Arguments& arguments) {
   for (const std::string& interface : *interfaces) {
     const auto count = netdev::RestoreNic(interface, absl::GetFlag(FLAGS_state_directory));
     // One that fails must not keep the others from being restored.
-    const std::string message(count.status().message());
+    const std::string message = FailureWords(count.status());
     outcome.json.push_back({{"interface", interface}, {"restored", count.value_or(0)}, {"error", message}});
     if (!count.ok()) {
       outcome.exit_code = kExitWrong;

@@ -3,6 +3,7 @@
 #include "lib/netdev/interface.h"
 #include "lib/netdev/rings.h"
 #include "tools/zcrxctl/command.h"
+#include "tools/zcrxctl/machine.h"
 
 namespace zcrx::ctl {
 
@@ -10,6 +11,7 @@ absl::StatusOr<Outcome> SetSplit(const Arguments& arguments) {
   const std::string& value = arguments.operands[1];
   if (value != "on" && value != "off")
     return absl::InvalidArgumentError(absl::StrCat("set-split takes on or off, not \"", value, "\""));
+  if (absl::Status checked = CheckKernel(); value == "on" && !checked.ok()) return checked;
   const absl::StatusOr<netdev::Interface> interface = netdev::FindInterface(arguments.operands[0]);
   if (!interface.ok()) return interface.status();
   if (absl::Status set = netdev::SetHeaderSplit(*interface, value == "on"); !set.ok()) return set;

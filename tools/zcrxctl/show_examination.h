@@ -17,7 +17,8 @@ Json ToJson(const Examination& examination);
 Json ToJson(const std::vector<Finding>& findings);
 
 // `whole`: with all that is known of the NIC, not the findings alone.
-std::string Describe(const Examination& examination, bool whole, const Style& style);
+// `able`: nothing is wrong with the machine.
+std::string Describe(const Examination& examination, bool able, bool whole, const Style& style);
 
 void AppendFindings(const std::vector<Finding>& findings, const Style& style, std::string& text);
 

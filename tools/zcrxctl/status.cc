@@ -35,7 +35,8 @@ void AppendPool(const netdev::PagePool& pool, Outcome& outcome, Json& json) {
   absl::StrAppend(&outcome.text, "\n");
 }
 
-absl::Status AppendInterface(const std::string& name, Outcome& outcome) {
+// `told`: the kernel tells of queues.
+absl::Status AppendInterface(const std::string& name, bool told, Outcome& outcome) {
   const absl::StatusOr<netdev::NicState> nic = netdev::ReadNic(name);
   if (!nic.ok()) return nic.status();
   const auto reservations = netdev::ListReservations(name, absl::GetFlag(FLAGS_state_directory));
@@ -49,6 +50,7 @@ absl::Status AppendInterface(const std::string& name, Outcome& outcome) {
     json["reservations"].push_back(ToJson(reservation));
     absl::StrAppend(&outcome.text, "  ", Describe(reservation), "\n");
   }
+  if (!told) json["bound_queues"] = json["page_pools"] = nullptr;
   for (const netdev::RxQueue& queue : nic->rx_queues) AppendQueue(queue, outcome, json);
   for (const netdev::PagePool& pool : nic->page_pools) AppendPool(pool, outcome, json);
   outcome.json.push_back(std::move(json));
@@ -61,10 +63,16 @@ absl::StatusOr<Outcome> Status(const Arguments& arguments) {
   absl::StatusOr<std::vector<std::string>> interfaces = arguments.operands;
   if (interfaces->empty()) interfaces = AllInterfaces();
   if (!interfaces.ok()) return interfaces.status();
+  const absl::StatusOr<bool> told = netdev::HasNetdevFamily();
+  if (!told.ok()) return told.status();
   Outcome outcome;
   outcome.json = Json::array();
+  if (!*told) {
+    outcome.text =
+        "this kernel does not tell who has which queue, nor of page pools (no netlink family netdev)\n";
+  }
   for (const std::string& interface : *interfaces) {
-    if (absl::Status appended = AppendInterface(interface, outcome); !appended.ok()) return appended;
+    if (absl::Status appended = AppendInterface(interface, *told, outcome); !appended.ok()) return appended;
   }
   return outcome;
 }
