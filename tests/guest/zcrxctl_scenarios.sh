@@ -296,8 +296,10 @@ scenario_zcrxctl_doctor_of_owners() {
   start_server --mode=zero-copy
   finds queue-owned ctl doctor "$ZCRX_IF_A" --queue=1
   in_a bash -c "$FIX"
-  expect "$(jq -r --arg pid "$SERVER" '.io_uring_processes[] | select(.pid == ($pid | tonumber)).name' "$WORK/doctor")" = \
-    zcrx_echo_serve "the server among the processes with an io_uring"
+  expect "$(jq -r '.interfaces[0].queues[1].verdict' "$WORK/doctor")" = \
+    "has an owner: io_uring of zcrx_echo_serve ($SERVER)" "the owner of the queue"
+  expect "$(ctl status "$ZCRX_IF_A" --json | jq -r '.[0].bound_queues[0].processes[0].pid')" = "$SERVER" \
+    "the owner of the queue, as status has it"
   finds queue-owned ctl doctor "$ZCRX_IF_A" --queue=1 --port="$CTL_PORT"
   in_a bash -c "$FIX"
   content ctl doctor "$ZCRX_IF_A" --port="$CTL_PORT"

@@ -13,6 +13,7 @@
 #include "tools/zcrxctl/probe.h"
 #include "tools/zcrxctl/self.h"
 #include "tools/zcrxctl/show_examination.h"
+#include "zcrx/stats_page.h"
 
 namespace zcrx::ctl {
 namespace {
@@ -43,10 +44,21 @@ void Probe(const Question& question, Examination& examination) {
   }
 }
 
-bool HasIoUringOwner(const Examination& examination) {
-  return examination.nic.has_value() &&
-         std::any_of(examination.nic->rx_queues.begin(), examination.nic->rx_queues.end(),
-                     [](const RxQueue& queue) { return queue.io_uring; });
+// Adds to the verdicts which processes receive from the queues. False if that is not known of all that are
+// taken.
+bool NameReceivers(const std::vector<PublishedStats>& pages, Examination& examination) {
+  if (!examination.nic.has_value()) return true;
+  bool known = true;
+  for (const RxQueue& queue : examination.nic->rx_queues) {
+    if (!queue.io_uring) continue;
+    const std::vector<Process> receivers = ReceiversOf(pages, examination.nic->interface, queue.id);
+    known &= !receivers.empty();
+    if (receivers.empty()) continue;
+    for (QueueVerdict& verdict : examination.queues) {
+      if (verdict.queue == queue.id) absl::StrAppend(&verdict.words, " of ", Describe(receivers));
+    }
+  }
+  return known;
 }
 
 // --- The whole -----------------------------------------------------------------------------
@@ -54,7 +66,7 @@ bool HasIoUringOwner(const Examination& examination) {
 bool IsFine(const Examination& examination) { return examination.findings.empty(); }
 
 Outcome Report(const Machine& machine, const std::vector<Finding>& general,
-               const std::vector<Examination>& examinations, bool whole, const Style& style) {
+               std::vector<Examination> examinations, bool whole, const Style& style) {
   Outcome outcome;
   outcome.text = Describe(machine);
   AppendFindings(general, style, outcome.text);
@@ -62,15 +74,18 @@ Outcome Report(const Machine& machine, const std::vector<Finding>& general,
   // What was asked for; without a name any that can will do.
   const bool fine = general.empty() && std::any_of(examinations.begin(), examinations.end(), IsFine);
   Json findings = ToJson(general);
-  for (const Examination& examination : examinations) {
+  const std::vector<PublishedStats> pages = ReadStatsPages();
+  bool owners_known = true;
+  for (Examination& examination : examinations) {
+    owners_known &= NameReceivers(pages, examination);
     absl::StrAppend(&outcome.text, Describe(examination, general.empty(), whole, style));
     interfaces.push_back(ToJson(examination));
     for (const Json& finding : interfaces.back()["findings"]) findings.push_back(finding);
   }
   outcome.json = {
       {"fine", fine}, {"machine", ToJson(machine)}, {"findings", findings}, {"interfaces", interfaces}};
-  if (std::any_of(examinations.begin(), examinations.end(), HasIoUringOwner)) {
-    // The kernel does not tell whose io_uring has a queue.
+  if (!owners_known) {
+    // The kernel does not tell whose io_uring has a queue, nor does its owner.
     const std::vector<Process> processes = IoUringProcesses();
     outcome.json["io_uring_processes"] = ToJson(processes);
     absl::StrAppend(&outcome.text,
@@ -92,9 +107,9 @@ absl::StatusOr<Outcome> Doctor(const Arguments& arguments) {
   const Machine machine = ReadMachine();
   const std::vector<Finding> general = JudgeMachine(machine, *question, OwnCommand());
   if (question->interface.empty()) {
-    const auto all = ExamineAll(*question);
+    auto all = ExamineAll(*question);
     if (!all.ok()) return all.status();
-    return Report(machine, general, *all, /*whole=*/false, arguments.style);
+    return Report(machine, general, *std::move(all), /*whole=*/false, arguments.style);
   }
   absl::StatusOr<Examination> one = ExamineOne(*question);
   if (!one.ok()) return one.status();

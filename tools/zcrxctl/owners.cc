@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/zcrxctl/owners.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -52,6 +54,26 @@ std::vector<Process> IoUringProcesses() {
   std::sort(processes.begin(), processes.end(),
             [](const Process& a, const Process& b) { return a.pid < b.pid; });
   return processes;
+}
+
+uint64_t OwnNetworkNamespace() {
+  struct stat file = {};
+  return stat("/proc/thread-self/ns/net", &file) == 0 ? file.st_ino : 0;
+}
+
+std::vector<Process> ReceiversOf(const std::vector<PublishedStats>& pages, const netdev::Interface& interface,
+                                 uint32_t rx_queue) {
+  const uint64_t netns = OwnNetworkNamespace();
+  std::vector<Process> receivers;
+  for (const PublishedStats& published : pages) {
+    if (!published.page.ok()) continue;
+    const StatsPage& page = *published.page;
+    if (page.zero_copy != 0 && page.netns == netns && page.interface_index == interface.index &&
+        page.rx_queue == rx_queue) {
+      receivers.push_back({.pid = published.pid, .name = NameOfProcess(published.pid)});
+    }
+  }
+  return receivers;
 }
 
 std::string Describe(const std::vector<Process>& processes) {

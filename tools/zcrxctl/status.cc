@@ -6,20 +6,25 @@
 #include "absl/strings/str_cat.h"
 #include "tools/zcrxctl/command.h"
 #include "tools/zcrxctl/flags.h"
+#include "tools/zcrxctl/owners.h"
 #include "tools/zcrxctl/reservations.h"
 #include "zcrx/netdev.h"
+#include "zcrx/stats_page.h"
 
 namespace zcrx::ctl {
 namespace {
 
-void AppendQueue(const netdev::RxQueue& queue, Outcome& outcome, Json& json) {
+void AppendQueue(const netdev::RxQueue& queue, const std::vector<Process>& receivers, Outcome& outcome,
+                 Json& json) {
   const std::string owner = OwnerOf(queue);
   if (owner.empty()) return;
   json["bound_queues"].push_back({{"queue", queue.id},
                                   {"owner", owner},
+                                  {"processes", ToJson(receivers)},
                                   {"buffer_bytes", OrNull(queue.io_uring_buffer_bytes)},
                                   {"packets", OrNull(queue.stats.packets)}});
-  absl::StrAppend(&outcome.text, "  queue ", queue.id, ": ", owner, "\n");
+  absl::StrAppend(&outcome.text, "  queue ", queue.id, ": ", owner, receivers.empty() ? "" : " of ",
+                  Describe(receivers), "\n");
 }
 
 void AppendPool(const netdev::PagePool& pool, Outcome& outcome, Json& json) {
@@ -36,7 +41,8 @@ void AppendPool(const netdev::PagePool& pool, Outcome& outcome, Json& json) {
 }
 
 // `told`: the kernel tells of queues.
-absl::Status AppendInterface(const std::string& name, bool told, Outcome& outcome) {
+absl::Status AppendInterface(const std::string& name, bool told, const std::vector<PublishedStats>& pages,
+                             Outcome& outcome) {
   const absl::StatusOr<netdev::NicState> nic = netdev::ReadNic(name);
   if (!nic.ok()) return nic.status();
   const auto reservations = netdev::ListReservations(name, absl::GetFlag(FLAGS_state_directory));
@@ -51,7 +57,8 @@ absl::Status AppendInterface(const std::string& name, bool told, Outcome& outcom
     absl::StrAppend(&outcome.text, "  ", Describe(reservation), "\n");
   }
   if (!told) json["bound_queues"] = json["page_pools"] = nullptr;
-  for (const netdev::RxQueue& queue : nic->rx_queues) AppendQueue(queue, outcome, json);
+  for (const netdev::RxQueue& queue : nic->rx_queues)
+    AppendQueue(queue, ReceiversOf(pages, nic->interface, queue.id), outcome, json);
   for (const netdev::PagePool& pool : nic->page_pools) AppendPool(pool, outcome, json);
   outcome.json.push_back(std::move(json));
   return absl::OkStatus();
@@ -71,8 +78,10 @@ absl::StatusOr<Outcome> Status(const Arguments& arguments) {
     outcome.text =
         "this kernel does not tell who has which queue, nor of page pools (no netlink family netdev)\n";
   }
+  const std::vector<PublishedStats> pages = ReadStatsPages();
   for (const std::string& interface : *interfaces) {
-    if (absl::Status appended = AppendInterface(interface, *told, outcome); !appended.ok()) return appended;
+    if (absl::Status appended = AppendInterface(interface, *told, pages, outcome); !appended.ok())
+      return appended;
   }
   return outcome;
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/zcrxctl/top_sample.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <set>
 #include <tuple>
@@ -113,11 +111,6 @@ absl::StatusOr<netdev::NicState> ReadPatiently(const std::string& interface) {
   for (int i = 1; i < kTries && !nic.ok() && !absl::IsNotFound(nic.status()); ++i)
     nic = netdev::ReadNic(interface);
   return nic;
-}
-
-uint64_t OwnNetworkNamespace() {
-  struct stat file = {};
-  return stat("/proc/thread-self/ns/net", &file) == 0 ? file.st_ino : 0;
 }
 
 }  // namespace
