@@ -61,17 +61,21 @@ uint64_t OwnNetworkNamespace() {
   return stat("/proc/thread-self/ns/net", &file) == 0 ? file.st_ino : 0;
 }
 
+bool ReceivesFrom(const PublishedStats& published, uint64_t netns, const netdev::Interface& interface,
+                  uint32_t rx_queue) {
+  if (!published.page.ok()) return false;
+  const StatsPage& page = *published.page;
+  return page.zero_copy != 0 && page.netns == netns && page.interface_index == interface.index &&
+         page.rx_queue == rx_queue;
+}
+
 std::vector<Process> ReceiversOf(const std::vector<PublishedStats>& pages, const netdev::Interface& interface,
                                  uint32_t rx_queue) {
   const uint64_t netns = OwnNetworkNamespace();
   std::vector<Process> receivers;
   for (const PublishedStats& published : pages) {
-    if (!published.page.ok()) continue;
-    const StatsPage& page = *published.page;
-    if (page.zero_copy != 0 && page.netns == netns && page.interface_index == interface.index &&
-        page.rx_queue == rx_queue) {
+    if (ReceivesFrom(published, netns, interface, rx_queue))
       receivers.push_back({.pid = published.pid, .name = NameOfProcess(published.pid)});
-    }
   }
   return receivers;
 }

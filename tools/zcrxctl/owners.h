@@ -30,6 +30,10 @@ std::vector<Process> IoUringProcesses();
 // The inode of the network namespace of this thread; 0 without /proc.
 uint64_t OwnNetworkNamespace();
 
+// Whether who has published it says that he receives from the queue of an interface of namespace `netns`.
+bool ReceivesFrom(const PublishedStats& published, uint64_t netns, const netdev::Interface& interface,
+                  uint32_t rx_queue);
+
 // Of the processes that have published `pages`, those that receive from the queue; the interface is one of
 // this network namespace.
 std::vector<Process> ReceiversOf(const std::vector<PublishedStats>& pages, const netdev::Interface& interface,

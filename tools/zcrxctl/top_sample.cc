@@ -43,13 +43,6 @@ class Joiner {
   }
 
  private:
-  bool IsOf(const PublishedPage& published, const netdev::NicState& nic, uint32_t queue) const {
-    if (!published.stats.page.ok()) return false;
-    const StatsPage& page = *published.stats.page;
-    return page.zero_copy != 0 && page.netns == facts_.netns && page.interface_index == nic.interface.index &&
-           page.rx_queue == queue;
-  }
-
   static TopRuntime RuntimeOf(const PublishedPage& published) {
     return {.process = published.process,
             .pid = published.stats.pid,
@@ -75,7 +68,7 @@ class Joiner {
                       .runtime = std::nullopt};
     bool found = false;
     for (const PublishedPage& published : facts_.pages) {
-      if (!IsOf(published, nic, queue.id)) continue;
+      if (!ReceivesFrom(published.stats, facts_.netns, nic.interface, queue.id)) continue;
       found = true;
       entry.runtime = RuntimeOf(published);
       sample_.entries.push_back(entry);
