@@ -4,15 +4,12 @@
 #include <algorithm>
 #include <cassert>
 #include <new>
-#include <span>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 
 namespace zcrx::inline v0::internal {
 namespace {
-
-constexpr size_t kRecordsPerSlab = 256;
 
 // A number no other thread has or will have, unlike pthread_self() or the address of something thread-local.
 // 0: it has never owned a ledger.
@@ -75,14 +72,13 @@ BufferLedger::~BufferLedger() {
   assert(at_home_.load(std::memory_order_relaxed) == kNobody);
   // The proof: everything that went out has come back.
   for (const auto& slab : slabs_) {
-    for (const BufferRecord& record : std::span(slab.get(), kRecordsPerSlab))
-      record.guard.OnLedgerEnd(record);
+    for (const BufferRecord& record : slab->records) record.guard.OnLedgerEnd(record);
   }
 }
 
 void BufferLedger::Grow() {
-  slabs_.push_back(std::make_unique<BufferRecord[]>(kRecordsPerSlab));
-  for (BufferRecord& record : std::span(slabs_.back().get(), kRecordsPerSlab)) {
+  slabs_.push_back(std::make_unique<Slab>());
+  for (BufferRecord& record : slabs_.back()->records) {
     record.ledger = this;
     record.next = std::exchange(free_, &record);
   }
@@ -107,7 +103,7 @@ void BufferLedger::CollectForeign() {
 std::vector<BufferLedger::Held> BufferLedger::ListHeld() const {
   absl::flat_hash_map<const Account*, Held> held;
   for (const auto& slab : slabs_) {
-    for (const BufferRecord& record : std::span(slab.get(), kRecordsPerSlab)) {
+    for (const BufferRecord& record : slab->records) {
       // Relaxed: who drops a reference at this very moment may be counted or not.
       if (record.account == nullptr || record.references.load(std::memory_order_relaxed) == 0) continue;
       Held& entry = held.try_emplace(record.account, Held{record.account->stream(), 0, 0, record.issued_at})
@@ -199,7 +195,7 @@ void BufferLedger::Close() {
   at_home_.store(kNobody, std::memory_order_relaxed);
   // Nothing is settled any more. What is out may be in the hands of other threads, which do not look at this.
   for (const auto& slab : slabs_) {
-    for (BufferRecord& record : std::span(slab.get(), kRecordsPerSlab)) {
+    for (BufferRecord& record : slab->records) {
       if (Account* account = std::exchange(record.account, nullptr)) account->RemovePiece();
     }
   }

@@ -8,6 +8,7 @@
 #define ZCRX_LIB_IFQ_BUFFER_LEDGER_H_
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -249,6 +250,12 @@ class BufferLedger {
  private:
   friend void DropReference(BufferRecord* record);
 
+  // Records come from here. In release builds each fills a cache line; the one of a buffer that was held for
+  // long is not in the cache when it is dropped.
+  struct alignas(64) Slab {
+    std::array<BufferRecord, 256> records;
+  };
+
   BufferLedger(std::shared_ptr<GuardedRegion> region, std::shared_ptr<Waker> waker, LateReturn late_return);
   ~BufferLedger();
 
@@ -273,7 +280,7 @@ class BufferLedger {
   const std::shared_ptr<Waker> waker_;
   const LateReturn late_return_;  // may be empty
 
-  std::vector<std::unique_ptr<BufferRecord[]>> slabs_;
+  std::vector<std::unique_ptr<Slab>> slabs_;
   BufferRecord* free_ = nullptr;
   RecordQueue returned_;
   uint64_t issued_ = 0;

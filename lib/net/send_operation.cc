@@ -79,20 +79,21 @@ void SendOperation::Submit() {
 
 void SendOperation::FillRequest(io_uring_sqe& entry) {
   RuntimeCore& runtime = *stream_->runtime();
-  entry.opcode = zero_copy_ ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG;
-  entry.addr = reinterpret_cast<uint64_t>(&message_);
-  entry.len = 1;
+  const bool one = iovecs_.size() == 1;
+  if (one) {
+    // Spares the kernel a message header and a list to read.
+    entry.opcode = zero_copy_ ? IORING_OP_SEND_ZC : IORING_OP_SEND;
+    entry.addr = reinterpret_cast<uint64_t>(iovecs_[0].iov_base);
+    entry.len = static_cast<uint32_t>(std::min<size_t>(iovecs_[0].iov_len, INT_MAX));
+  } else {
+    entry.opcode = zero_copy_ ? IORING_OP_SENDMSG_ZC : IORING_OP_SENDMSG;
+    entry.addr = reinterpret_cast<uint64_t>(&message_);
+    entry.len = 1;
+  }
   fixed_request_ = fixed_parts_request_ = false;
   if (!zero_copy_) return;
   if (runtime.send_abilities().report_usage) entry.ioprio = uapi::kSendZcReportUsage;
-  const bool one = iovecs_.size() == 1;
-  if (one) {
-    entry.opcode = IORING_OP_SEND_ZC;
-    entry.addr = reinterpret_cast<uint64_t>(iovecs_[0].iov_base);
-    entry.len = static_cast<uint32_t>(std::min<size_t>(iovecs_[0].iov_len, INT_MAX));
-  } else if (!runtime.send_abilities().fixed_parts) {
-    return;
-  }
+  if (!one && !runtime.send_abilities().fixed_parts) return;
   const std::optional<uint16_t> buffer = runtime.fixed_buffers().Find(iovecs_);
   if (!buffer.has_value()) return;
   entry.ioprio |= IORING_RECVSEND_FIXED_BUF;

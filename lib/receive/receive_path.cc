@@ -249,7 +249,6 @@ uint32_t ReceivePath::GiveBackAll() {
 }
 
 void ReceivePath::Flush() {
-  ledger().set_now(std::chrono::steady_clock::now());
   const bool gave_back = GiveBackAll() > 0;
   UpdatePressure();
   // What was given back may have been so long ago, and not taken,

@@ -150,7 +150,8 @@ class ReceivePath {
 
   // Changes with all that is published of this path.
   uint64_t activity() const;
-  // The time of the last Flush().
+  // The time that fragments get from now on. Once per turn is often enough.
+  void set_now(std::chrono::steady_clock::time_point now) { ledger().set_now(now); }
   std::chrono::steady_clock::time_point now() const { return ledger().now(); }
   // Fills in the streams that have most pieces, the first one most; how many. Looks at every stream.
   size_t FindHolders(std::span<StatsHolder> most) const;

@@ -160,7 +160,9 @@ void Ring::PrepareCancelAll() {
 
 absl::Status Ring::SubmitAndWait(std::chrono::nanoseconds max_wait) {
   int result;
-  if (max_wait > std::chrono::nanoseconds::zero()) {
+  if (max_wait == kForever) {
+    result = io_uring_submit_and_wait(&ring_, 1);
+  } else if (max_wait > std::chrono::nanoseconds::zero()) {
     __kernel_timespec timeout = ToTimespec(max_wait);
     io_uring_cqe* unused;
     result = io_uring_submit_and_wait_timeout(&ring_, &unused, 1, &timeout, nullptr);

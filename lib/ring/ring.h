@@ -51,6 +51,8 @@ class Ring {
   // The same for every request of the ring.
   void PrepareCancelAll();
 
+  static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
+
   // Submits what has been prepared, lets the kernel do its deferred work, and, if
   // `max_wait` is more than zero, waits for a completion for at most that long.
   absl::Status SubmitAndWait(std::chrono::nanoseconds max_wait);

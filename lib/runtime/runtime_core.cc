@@ -19,7 +19,6 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
-constexpr std::chrono::nanoseconds kForever = std::chrono::hours(1);
 // Cancelled operations end at once; only the kernel's hold on memory that it still
 // sends from lasts until the peer acknowledges.
 constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
@@ -187,7 +186,7 @@ void RuntimeCore::StartPublishing() {
 absl::Status RuntimeCore::Run() {
   ring_->StopNotifying();
   while (task_count() > 0 && !stop_.exchange(false, std::memory_order_acquire)) {
-    if (absl::Status turned = Turn(kForever, /*need_tasks=*/true); !turned.ok()) return turned;
+    if (absl::Status turned = Turn(Ring::kForever, /*need_tasks=*/true); !turned.ok()) return turned;
   }
   return absl::OkStatus();
 }
@@ -220,11 +219,13 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
       ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count() == 0);
   if (!idle || !receive_path_->PrepareToSleep()) {
     max_wait = std::chrono::nanoseconds::zero();
-  } else if (max_wait > std::chrono::nanoseconds::zero()) {
-    if (const Timer::Clock::time_point due = NextDue(); due != Timer::Clock::time_point::max())
-      max_wait = std::min<std::chrono::nanoseconds>(max_wait, due - Timer::Clock::now());
+  } else if (max_wait > std::chrono::nanoseconds::zero() && !shutting_down_) {
+    // One request serves many turns, where a limit of the wait itself would be a timer for each of them.
+    timer_poll_.Cover(NextDue());
   }
   absl::Status entered = ring_->SubmitAndWait(max_wait);
+  // After the wait: what has come is no older than this turn, however long nothing came before it.
+  receive_path_->set_now(Timer::Clock::now());
   completions_ += ring_->DispatchCompletions();
   return entered;
 }

@@ -140,11 +140,13 @@ class RuntimeCore {
     RuntimeCore& core_;
   };
 
-  // Makes the ring's descriptor readable when the earliest timer is due, for loops that are not ours.
+  // Completes when the earliest timer is due, or earlier: that ends the wait of Run(), and makes event_fd()
+  // readable.
   class TimerPoll final : public CompletionHandler {
    public:
     explicit TimerPoll(RuntimeCore& core) : core_(core) {}
-    // Sees to it that the descriptor is readable at `time`, or earlier.
+    // Sees to it that something completes at `time`, or earlier. Calls with later and later times, as they
+    // come from timers that are set anew with each message, cost nothing until the first of them has come.
     void Cover(Timer::Clock::time_point time);
     bool Covers(Timer::Clock::time_point time) const { return time >= armed_for_; }
     void OnCompletion(Completion completion) override;

@@ -3,9 +3,12 @@
 // Streams that take more than their part of the region. On the copy path, whose
 // pieces run out just like those of a NIC.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -222,6 +225,31 @@ TEST(PressureTest, UnreadBuffersAreCopiedOut) {
     EXPECT_TRUE(waited.ok());
     EXPECT_EQ(told, (std::vector<Pressure>{Pressure::kHigh, Pressure::kNone}));
   }(runtime));
+}
+
+// A runtime that has slept for long takes what wakes it for new.
+TEST(PressureTest, WhatEndsALongWaitIsNotOld) {
+  Runtime runtime = NewRuntime(Options({}));
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+  Stream stream = *Stream::Adopt(runtime, ends[0]);
+  std::chrono::steady_clock::time_point sent_at;
+  std::thread sender([&] {
+    std::this_thread::sleep_for(milliseconds(50));
+    sent_at = std::chrono::steady_clock::now();
+    EXPECT_EQ(send(ends[1], "x", 1, MSG_NOSIGNAL), 1);
+  });
+  Buffer held;
+  RunToEnd(runtime, [](Stream& s, Buffer* out) -> Task<void> {
+    absl::StatusOr<Buffer> data = co_await s.Receive();
+    EXPECT_TRUE(data.ok() && !data->empty());
+    if (data.ok()) *out = *std::move(data);
+  }(stream, &held));
+  sender.join();
+  const std::vector<BufferHolder> holders = runtime.holders();
+  ASSERT_EQ(holders.size(), 1u);
+  EXPECT_LE(holders[0].oldest_age, std::chrono::steady_clock::now() - sent_at);
+  close(ends[1]);
 }
 
 }  // namespace
