@@ -16,12 +16,13 @@ readonly RECEIVE_EMULATED=('tso,1,1024,0,64,512' '9000,1,1024,0,64,512' '1500,1,
 bench_receive() {
   local cases=() each
   if [[ -n $QUICK ]]; then
-    receive_from uml "$RECEIVE_MAIN,64" tso,64,64,0,16,32
-    receive_from qemu tso,1,1024,0,4,16
+    # Enough for the order of the contenders.
+    RUNS=3 receive_from uml "$RECEIVE_MAIN,1024" tso,64,1024,96,160,512
+    receive_from qemu tso,1,1024,0,16,128
     receive_from icount tso,1,1024,0,4,16
   else
     # CPU times have ticks of 10 ms there, and the main case is what is said most about.
-    cases=("$RECEIVE_MAIN,4096")
+    cases=("$RECEIVE_MAIN,8192")
     for each in "${RECEIVE_OTHERS[@]}"; do cases+=("$each,2048"); done
     receive_from uml "${cases[@]}"
     receive_from qemu "${RECEIVE_EMULATED[@]}"

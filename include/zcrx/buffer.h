@@ -94,6 +94,8 @@ class Buffer {
   Buffer(std::span<const std::byte> bytes, internal::BufferRecord* record) : bytes_(bytes), record_(record) {}
 
  private:
+  friend class BufferChain;
+
   void Check() const {
 #ifndef NDEBUG
     if (record_ != nullptr) internal::CheckHeld(record_, bytes_);

@@ -59,6 +59,10 @@ class BufferChain {
     }
     return *this;
   }
+  ~BufferChain() {
+    // What was held for long has left the caches: fetch the records side by side, not one after the other.
+    for (const Buffer& buffer : buffers_) __builtin_prefetch(buffer.record_, /*write=*/1);
+  }
 
   // Makes room for so many buffers; of use before that many are added one by one.
   void Reserve(size_t buffers) { buffers_.reserve(buffers); }

@@ -63,7 +63,7 @@ struct BufferHolder {
   uint64_t stream = 0;  // Stream::id()
   uint64_t pieces = 0;
   uint64_t bytes = 0;
-  std::chrono::nanoseconds oldest_age = {};  // since the oldest of them arrived
+  std::chrono::nanoseconds oldest_age = {};  // since the oldest of them arrived, or up to 0.3 s more
 };
 
 }  // namespace zcrx::inline v0

@@ -96,7 +96,7 @@ struct BufferRecord {
   std::span<const std::byte> bytes;
   std::atomic<uint32_t> references = 0;
   bool copied = false;                              // by the kernel, as far as it tells
-  std::chrono::steady_clock::time_point issued_at;  // or shortly before
+  std::chrono::steady_clock::time_point issued_at;  // or up to 0.3 s before
   [[no_unique_address]] RecordGuard guard;
   BufferRecord* next = nullptr;  // in the one list it is in: of a stream, returned, or free
 };
@@ -207,7 +207,7 @@ class BufferLedger {
     ZCRX_PROBE3(fragment_received, account->stream(), record->bytes.size(), record->copied ? 1 : 0);
   }
 
-  // The time that records get from now on. Once per turn is often enough.
+  // The time that records get from now on. May be a little late.
   void set_now(std::chrono::steady_clock::time_point now) { now_ = now; }
   std::chrono::steady_clock::time_point now() const { return now_; }
 

@@ -150,7 +150,7 @@ class ReceivePath {
 
   // Changes with all that is published of this path.
   uint64_t activity() const;
-  // The time that fragments get from now on. Once per turn is often enough.
+  // The time that fragments get from now on. May be a little late.
   void set_now(std::chrono::steady_clock::time_point now) { ledger().set_now(now); }
   std::chrono::steady_clock::time_point now() const { return ledger().now(); }
   // Fills in the streams that have most pieces, the first one most; how many. Looks at every stream.

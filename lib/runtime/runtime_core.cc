@@ -19,6 +19,10 @@
 namespace zcrx::inline v0::internal {
 namespace {
 
+// Of the time that fragments get. More than the period of the stats page, whose timer spares asking the
+// clock.
+constexpr std::chrono::nanoseconds kLateness = std::chrono::milliseconds(300);
+static_assert(kLateness > StatsPublisher::kPeriod);
 // Cancelled operations end at once; only the kernel's hold on memory that it still
 // sends from lasts until the peer acknowledges.
 constexpr std::chrono::nanoseconds kShutdownGrace = std::chrono::seconds(1);
@@ -209,7 +213,7 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
   ++turns_;
   receive_path_->StayAwake();
   RunPosted();
-  if (!timers_.empty()) timers_.Fire(Timer::Clock::now());
+  if (timer_poll_.TakeDue() || shutting_down_) timers_.Fire(Timer::Clock::now());
   RunReady();
   receive_path_->Flush();
   TellPressure();
@@ -217,15 +221,12 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
     stats_publisher_->Publish(stats(), *receive_path_);
   const bool idle =
       ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count() == 0);
-  if (!idle || !receive_path_->PrepareToSleep()) {
-    max_wait = std::chrono::nanoseconds::zero();
-  } else if (max_wait > std::chrono::nanoseconds::zero() && !shutting_down_) {
-    // One request serves many turns, where a limit of the wait itself would be a timer for each of them.
-    timer_poll_.Cover(NextDue());
-  }
+  if (!idle || !receive_path_->PrepareToSleep()) max_wait = std::chrono::nanoseconds::zero();
+  // One request serves many turns, where a limit of the wait itself would be a timer for each of them.
+  if (!shutting_down_) timer_poll_.Cover(NextDue());
   absl::Status entered = ring_->SubmitAndWait(max_wait);
-  // After the wait: what has come is no older than this turn, however long nothing came before it.
-  receive_path_->set_now(Timer::Clock::now());
+  // The same request tells when time has passed. Without it the wait may have been long.
+  if (!timer_poll_.Covers(receive_path_->now() + kLateness)) receive_path_->set_now(Timer::Clock::now());
   completions_ += ring_->DispatchCompletions();
   return entered;
 }
@@ -338,7 +339,11 @@ void RuntimeCore::TimerPoll::Cover(Timer::Clock::time_point time) {
   }
 }
 
-void RuntimeCore::TimerPoll::OnCompletion(Completion) { armed_for_ = Timer::Clock::time_point::max(); }
+void RuntimeCore::TimerPoll::OnCompletion(Completion) {
+  armed_for_ = Timer::Clock::time_point::max();
+  due_ = true;
+  core_.receive_path_->set_now(Timer::Clock::now());
+}
 
 RuntimeStats RuntimeCore::stats() const {
   RuntimeStats stats;

@@ -149,11 +149,14 @@ class RuntimeCore {
     // come from timers that are set anew with each message, cost nothing until the first of them has come.
     void Cover(Timer::Clock::time_point time);
     bool Covers(Timer::Clock::time_point time) const { return time >= armed_for_; }
+    // Whether it has completed since it was asked.
+    bool TakeDue() { return std::exchange(due_, false); }
     void OnCompletion(Completion completion) override;
 
    private:
     RuntimeCore& core_;
     Timer::Clock::time_point armed_for_ = Timer::Clock::time_point::max();  // the end of time: not armed
+    bool due_ = false;
     __kernel_timespec kernel_time_ = {};
   };
 
