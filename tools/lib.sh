@@ -183,8 +183,12 @@ readonly LIBRARY_PACKAGES=(build-essential cmake ninja-build pkg-config ccache l
 # And the benchmarks beside it.
 readonly BENCHMARK_PACKAGES=(libbenchmark-dev libuv1-dev valgrind)
 
-# Held until the script ends: one build at a time in a checkout.
-lock_builds() { lock "build-$(sha256sum <<<"$ZCRX_ROOT" | cut -c 1-16)"; }
+# Held until the script ends: one build at a time in a checkout. What the script starts has it, too.
+lock_builds() {
+  if [[ ${ZCRX_BUILDS_LOCKED-} == "$ZCRX_ROOT" ]]; then return; fi
+  lock "build-$(sha256sum <<<"$ZCRX_ROOT" | cut -c 1-16)"
+  export ZCRX_BUILDS_LOCKED=$ZCRX_ROOT
+}
 
 # build_preset PRESET [CMAKE_OPTION...] [-- TARGET...]: configures and builds; for
 # step(). The same text compiles to the same cached object in any checkout.
