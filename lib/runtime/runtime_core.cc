@@ -223,7 +223,7 @@ absl::Status RuntimeCore::Turn(std::chrono::nanoseconds max_wait, bool need_task
       ready_.empty() && !stop_.load(std::memory_order_relaxed) && !(need_tasks && task_count() == 0);
   if (!idle || !receive_path_->PrepareToSleep()) max_wait = std::chrono::nanoseconds::zero();
   // One request serves many turns, where a limit of the wait itself would be a timer for each of them.
-  if (!shutting_down_) timer_poll_.Cover(NextDue());
+  if (!shutting_down_ && !timer_poll_.Cover(NextDue())) max_wait = std::chrono::nanoseconds::zero();
   absl::Status entered = ring_->SubmitAndWait(max_wait);
   // The same request tells when time has passed. Without it the wait may have been long.
   if (!timer_poll_.Covers(receive_path_->now() + kLateness)) receive_path_->set_now(Timer::Clock::now());
@@ -317,8 +317,14 @@ void RuntimeCore::WakerPoll::OnCompletion(Completion completion) {
   if (!completion.more() && !core_.shutting_down_) Arm();
 }
 
-void RuntimeCore::TimerPoll::Cover(Timer::Clock::time_point time) {
-  if (Covers(time)) return;
+bool RuntimeCore::TimerPoll::Cover(Timer::Clock::time_point time) {
+  if (Covers(time)) return true;
+  const Timer::Clock::time_point now = Timer::Clock::now();
+  core_.receive_path_->set_now(now);
+  if (time <= now) {
+    due_ = true;
+    return false;
+  }
   const bool armed = armed_for_ != Timer::Clock::time_point::max();
   armed_for_ = time;
   kernel_time_ = ToTimespec(time.time_since_epoch());
@@ -337,6 +343,7 @@ void RuntimeCore::TimerPoll::Cover(Timer::Clock::time_point time) {
     entry->len = 1;
     entry->timeout_flags = IORING_TIMEOUT_ABS;
   }
+  return true;
 }
 
 void RuntimeCore::TimerPoll::OnCompletion(Completion) {

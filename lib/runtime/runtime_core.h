@@ -147,9 +147,10 @@ class RuntimeCore {
     explicit TimerPoll(RuntimeCore& core) : core_(core) {}
     // Sees to it that something completes at `time`, or earlier. Calls with later and later times, as they
     // come from timers that are set anew with each message, cost nothing until the first of them has come.
-    void Cover(Timer::Clock::time_point time);
+    // False, and nothing is armed: it has passed already, the next turn has something to do.
+    bool Cover(Timer::Clock::time_point time);
     bool Covers(Timer::Clock::time_point time) const { return time >= armed_for_; }
-    // Whether it has completed since it was asked.
+    // Whether it has completed, or something was due already, since it was asked.
     bool TakeDue() { return std::exchange(due_, false); }
     void OnCompletion(Completion completion) override;
 

@@ -48,6 +48,25 @@ TEST(SleepTest, EndsInTheOrderOfTheTimes) {
   EXPECT_EQ(order, (std::vector<int>{0, 1, 2, 3}));
 }
 
+TEST(SleepTest, UntilATimeLongPastEndsAtOnce) {
+  Runtime runtime = NewRuntime();
+  RunToEnd(runtime, [](Runtime& r) -> Task<void> {
+    TaskGroup group(r);
+    group.Spawn([]() -> Task<void> {
+      const absl::Status slept = co_await Sleep(hours(1));
+      EXPECT_EQ(slept.code(), absl::StatusCode::kCancelled);
+    }());
+    // The timer of the kernel has been set for the hour, and moved, by then.
+    absl::Status slept = co_await Sleep(milliseconds(1));
+    EXPECT_TRUE(slept.ok());
+    slept = co_await Sleep(-hours(24 * 365 * 100));
+    EXPECT_TRUE(slept.ok());
+    group.Cancel();
+    const absl::Status ended = co_await group.Wait();
+    EXPECT_TRUE(ended.ok());
+  }(runtime));
+}
+
 TEST(SleepTest, OfNothingLetsTheOthersGoFirst) {
   Runtime runtime = NewRuntime();
   std::vector<int> order;
