@@ -180,6 +180,26 @@ TEST_P(ReceiveTest, UnsplitPacketsAreCopied) {
   }
 }
 
+// The sender keeps what it has sent until that is acknowledged, and the NIC's GRO must not take it to pieces.
+TEST_P(ReceiveTest, UnsplitPacketsCanBeSentAgain) {
+  // A thread for NAPI, so that there is more than one packet at a time.
+  Shell("ip netns exec a sh -c 'echo 1 >/sys/class/net/$ZCRX_IF_A/threaded'");
+  Shell("ip netns exec b ethtool -K $ZCRX_IF_B tso off gso off");
+  Shell("ip netns exec b tc qdisc add dev $ZCRX_IF_B root netem loss 5% limit 100000");
+  WriteKnob("rx/unsplit_every", "1");
+  {
+    Runtime runtime = NewRuntime(Options());
+    Listener listener = Listen(runtime);
+    const RuntimeStats stats = ReceiveFromPeer(runtime, listener, 10'000'000);
+    if (ByRbufRing()) {
+      EXPECT_EQ(stats.copied_bytes, stats.bytes_received);
+    }
+  }
+  Shell("ip netns exec b tc qdisc delete dev $ZCRX_IF_B root");
+  Shell("ip netns exec b ethtool -K $ZCRX_IF_B tso on gso on");
+  Shell("ip netns exec a sh -c 'echo 0 >/sys/class/net/$ZCRX_IF_A/threaded'");
+}
+
 TEST_P(ReceiveTest, WrongQueueIsCopied) {
   Runtime runtime = NewRuntime(Options());
   // No rule steers this port: its packets come by another queue.
