@@ -2,8 +2,8 @@
 //
 // Zero-copy receive as one writes it by hand in C, on the structs and calls of the
 // kernel: the measure for the library. One interface queue, one area, no owners of
-// buffers. It has all that correctness wants: the refill ring may not overflow, and
-// requests that the kernel ends for want of room are armed again.
+// buffers. It has all that correctness wants: what the refill ring has no room for
+// waits, and requests that the kernel ends for want of room are armed again.
 #include <liburing.h>
 #include <net/if.h>
 #include <sys/syscall.h>
@@ -36,7 +36,8 @@ struct Queue {
   uint32_t rq_head;
   uint32_t rq_tail;
 
-  // Offsets of pieces that the application holds, oldest first: those from `held_head` to `held_tail`.
+  // Offsets of pieces that have not been given back, oldest first: from `held_head` to `held_tail`. There is
+  // room for all that exist twice, as two completions may have parts of one.
   uint64_t* held;
   uint32_t held_mask;
   uint32_t held_head;
@@ -101,17 +102,18 @@ void Arm(Queue* queue, int socket, uint32_t number, ReceiveCounts* counts) {
   sqe->user_data = number;
 }
 
-// Into the refill ring; the kernel sees it with the next store of the tail.
-inline void GiveBack(Queue* queue, uint64_t offset) {
+// Into the refill ring; the kernel sees it with the next store of the tail. False if there is no room: there
+// are more pieces than entries, and the kernel only takes from here what the NIC needs.
+inline bool GiveBack(Queue* queue, uint64_t offset) {
   if (queue->rq_tail - queue->rq_head == queue->rq_entries) {
     queue->rq_head = __atomic_load_n(queue->rq_kernel_head, __ATOMIC_ACQUIRE);
-    // There may be more pieces than entries, but the kernel takes from here before it takes from elsewhere.
-    Require(queue->rq_tail - queue->rq_head < queue->rq_entries, "the refill ring is full");
+    if (queue->rq_tail - queue->rq_head == queue->rq_entries) return false;
   }
   uapi::Rqe* rqe = &queue->rqes[queue->rq_tail++ & (queue->rq_entries - 1)];
   rqe->off = (offset & ~kAreaMask) | queue->area_token;
   rqe->len = 0;
   rqe->pad = 0;
+  return true;
 }
 
 // Everything that the completion queue has.
@@ -126,13 +128,10 @@ void TakeCompletions(Queue* queue, std::span<const int> sockets, Arrivals* arriv
     if ((cqe->flags & IORING_CQE_F_MORE) != 0) {
       const uint64_t offset = cqe->big_cqe[0];
       arrivals->Add(number, queue->area + (offset & ~kAreaMask), static_cast<size_t>(cqe->res));
-      if (queue->held_most == 0) {
-        GiveBack(queue, offset);
-        continue;
-      }
       queue->held[queue->held_tail++ & queue->held_mask] = offset;
-      if (queue->held_tail - queue->held_head > queue->held_most) {
-        GiveBack(queue, queue->held[queue->held_head++ & queue->held_mask]);
+      while (queue->held_tail - queue->held_head > queue->held_most &&
+             GiveBack(queue, queue->held[queue->held_head & queue->held_mask])) {
+        ++queue->held_head;
       }
     } else if (cqe->res == 0) {
       arrivals->End(number);
@@ -153,7 +152,7 @@ class CLoop final : public Contender {
       : area_(plan.region_bytes()),
         // Its header is smaller than a page.
         refill_(size_t{uapi::kMaxRefillEntries} * sizeof(uapi::Rqe) + kPieceBytes),
-        held_(std::bit_ceil(plan.kept_pieces() + 1)) {
+        held_(std::bit_ceil(2 * plan.region_bytes() / kPieceBytes)) {
     Register(&queue_, &plan, &area_, &refill_);
     queue_.held = held_.data();
     queue_.held_mask = static_cast<uint32_t>(held_.size() - 1);
