@@ -54,7 +54,8 @@ class Ring {
   static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
 
   // Submits what has been prepared, lets the kernel do its deferred work, and, if
-  // `max_wait` is more than zero, waits for a completion for at most that long.
+  // `max_wait` is more than zero, waits for a completion for at most that long;
+  // kForever: without a limit.
   absl::Status SubmitAndWait(std::chrono::nanoseconds max_wait);
 
   // Hands all completions to their handlers, also those the kernel kept aside

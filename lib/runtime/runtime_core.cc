@@ -200,7 +200,6 @@ absl::Status RuntimeCore::RunOnce(std::chrono::nanoseconds max_wait) {
   absl::Status turned = Turn(max_wait);
   // What the first turn made ready runs now, and what it prepared is submitted now:
   // the caller may go and wait elsewhere.
-  timer_poll_.Cover(NextDue());
   if (turned.ok()) turned = Turn(std::chrono::nanoseconds::zero());
   // Asks to be woken by returns of other threads, so it must not be left out.
   const bool may_sleep = receive_path_->PrepareToSleep();
