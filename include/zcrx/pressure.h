@@ -41,7 +41,7 @@ struct PressureOptions {
   // not been taken yet, and under pressure also what the application holds. What
   // lies in the socket's receive buffer takes pieces too, so that one is limited
   // to the same (SO_RCVBUF; without CAP_NET_ADMIN at most net.core.rmem_max).
-  // 0: an eighth of the region, at most 4 MiB.
+  // 0: an eighth of the region, at most 8 MiB.
   size_t stream_quota = 0;
   // Whether unread buffers may be copied to the heap.
   bool copy_out = true;

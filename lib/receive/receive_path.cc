@@ -287,8 +287,10 @@ void ReceivePath::SetPressureOptions(const PressureOptions& options) {
   const size_t piece_bytes = ledger().region().piece_bytes();
   high_ = part(options.high_watermark);
   low_ = part(options.low_watermark);
+  // Not below what the kernel lets a receive buffer grow to by itself (6 MiB, net.ipv4.tcp_rmem): with 4 MiB
+  // and packets that do not fill their pieces the window would be smaller than without the library.
   const size_t quota = options.stream_quota != 0 ? options.stream_quota
-                                                 : std::min<size_t>(pieces() * piece_bytes / 8, 4u << 20);
+                                                 : std::min<size_t>(pieces() * piece_bytes / 8, 8u << 20);
   quota_ = std::max<uint64_t>(quota / piece_bytes, 1);
   socket_bytes_ = quota_ * piece_bytes;
   copy_out_ = options.copy_out;
