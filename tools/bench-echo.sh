@@ -46,7 +46,7 @@ start_servers() {
 
 # shellcheck disable=SC2317 # called by step
 load_servers() {
-  local seconds=2 round connections bytes server
+  local seconds=1 round connections bytes server
   if [[ -n $QUICK ]]; then seconds=0.1; fi
   for ((round = 0; round < RUNS; round++)); do
     for connections in 1 64 1024; do
@@ -61,25 +61,42 @@ load_servers() {
   done >"$WORK/echo"
 }
 
+# zcrx is compared with each of the others round by round, as what else happens on the machine changes more slowly than
+# the servers take turns; hence short runs, and many.
 bench_echo() {
+  # shellcheck disable=SC2034 # used by the functions of tools/bench
+  local RUNS=$((2 * RUNS + 1))
   start_servers
   step "echoing" "$ZCRX_CACHE_DIR/log/bench-echo" load_servers
   stop_servers
   jq -R -c 'split(" ") | {server: .[0], connections: (.[1] | tonumber), bytes: (.[2] | tonumber),
       figures: (.[3:] | map(tonumber))}' <"$WORK/echo" |
     jq -s -c 'def median: sort | .[length / 2 | floor];
-      group_by([.bytes, .connections, .server]) | .[] | (map(.figures) | transpose) as $figures
+      def spread: sort | {median: median, low: .[length / 4 | floor], high: .[length * 3 / 4 | floor]};
+      # Of the same case, in the order of the rounds, which grouping keeps.
+      def ratios($all; $index): [., $all] | transpose | map(.[1].figures[$index] / .[0].figures[$index]) | spread;
+      (map(select(.server == "zcrx"))) as $zcrx
+      | group_by([.bytes, .connections, .server]) | .[] | . as $runs | (map(.figures) | transpose) as $figures
+      | ($zcrx | map(select(.bytes == $runs[0].bytes and .connections == $runs[0].connections))) as $ours
       | {server: .[0].server, connections: .[0].connections, bytes: .[0].bytes,
          requests_per_second: ($figures[0] | median), requests_per_second_min: ($figures[0] | min),
          requests_per_second_max: ($figures[0] | max), p50_us: ($figures[1] | median), p99_us: ($figures[2] | median),
          p99_9_us: ($figures[3] | median), max_us: ($figures[4] | median), cpu_us: ($figures[5] | median),
-         cpu_us_min: ($figures[5] | min), cpu_us_max: ($figures[5] | max)}' | write_json echo
+         cpu_us_min: ($figures[5] | min), cpu_us_max: ($figures[5] | max),
+         zcrx_requests: ratios($ours; 0), zcrx_p99: ratios($ours; 2)}' | write_json echo
   write_table echo 'Requests and responses over the loopback interface' '
+    def hundredths: . * 100 | round / 100;
+    def ratio: "\(.median | hundredths) | \(.low | hundredths) ... \(.high | hundredths)";
     "Medians of \(.runs) interleaved runs, with the range of two of them. CPU is that of the server for a request;",
     "latencies are in microseconds.", "",
     "| bytes | connections | server | requests/s | from ... to | p50 | p99 | p99.9 | CPU, us | from ... to |",
     "|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|",
-    (.rows[] | "| \(.bytes) | \(.connections) | \(.server) | \(.requests_per_second) | \(.requests_per_second_min) ... \(.requests_per_second_max) | \(.p50_us) | \(.p99_us) | \(.p99_9_us) | \(.cpu_us) | \(.cpu_us_min) ... \(.cpu_us_max) |")'
+    (.rows[] | "| \(.bytes) | \(.connections) | \(.server) | \(.requests_per_second) | \(.requests_per_second_min) ... \(.requests_per_second_max) | \(.p50_us) | \(.p99_us) | \(.p99_9_us) | \(.cpu_us) | \(.cpu_us_min) ... \(.cpu_us_max) |"),
+    "", "zcrx as part of each of the others, round by round: the median, and the middle half of the rounds.", "",
+    "| bytes | connections | other | requests/s | from ... to | p99 | from ... to |",
+    "|--:|--:|---|--:|--:|--:|--:|",
+    (.rows[] | select(.server != "zcrx")
+      | "| \(.bytes) | \(.connections) | \(.server) | \(.zcrx_requests | ratio) | \(.zcrx_p99 | ratio) |")'
   echo_bars 0 64 .requests_per_second
   echo_bars 1 16384 .requests_per_second
   echo_bars 2 64 .cpu_us

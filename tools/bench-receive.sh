@@ -18,7 +18,7 @@ readonly RECEIVE_EMULATED=('tso,1,1024,0,32,256' '9000,1,1024,0,32,256' '1500,1,
 bench_receive() {
   if [[ -n $QUICK ]]; then
     # Enough for the order of the contenders.
-    RUNS=3 receive_from uml "$RECEIVE_MAIN,1024" tso,64,1024,96,160,1024
+    RUNS=3 receive_from uml "$RECEIVE_MAIN,1024" tso,64,1024,96,512,1024
     receive_from qemu tso,1,1024,0,16,128
     receive_from icount tso,1,1024,0,4,16
   else
