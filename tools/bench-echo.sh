@@ -75,7 +75,7 @@ bench_echo() {
       def spread: sort | {median: median, low: .[length / 4 | floor], high: .[length * 3 / 4 | floor]};
       # Of the same case, in the order of the rounds, which grouping keeps.
       def ratios($all; $index): [., $all] | transpose | map(.[1].figures[$index] / .[0].figures[$index]) | spread;
-      (map(select(.server == "zcrx"))) as $zcrx
+      map(select(.server == "zcrx")) as $zcrx
       | group_by([.bytes, .connections, .server]) | .[] | . as $runs | (map(.figures) | transpose) as $figures
       | ($zcrx | map(select(.bytes == $runs[0].bytes and .connections == $runs[0].connections))) as $ours
       | {server: .[0].server, connections: .[0].connections, bytes: .[0].bytes,

@@ -6,8 +6,8 @@
 
 # A case is SEGMENTS,CONNECTIONS,MESSAGE_KIB,KEEP_MIB,WARM_UP_MIB,MIB. The first is the main one; the others
 # differ from it in one thing each. 96 MiB is more than the caches of most machines hold. Small messages keep
-# the sender so busy that it would take hours to go through much memory. With many connections there is much on its way
-# when measuring begins, and what a contender needs for each has to be there before.
+# the sender so busy that it would take hours to go through much memory. With many connections there is much on
+# its way when measuring begins, and what a contender needs for each has to be there before.
 readonly RECEIVE_MAIN=tso,1,1024,96,160
 readonly RECEIVE_OTHERS=('9000,1,1024,96,160,512' '1500,1,1024,96,160,512' 'tso,1,64,96,160,512' 'tso,1,4,0,16,64'
   'tso,64,1024,96,512,1024' 'tso,1024,1024,96,512,2048' 'tso,1,1024,0,64,512')
