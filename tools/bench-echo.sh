@@ -71,7 +71,7 @@ bench_echo() {
   stop_servers
   jq -R -c 'split(" ") | {server: .[0], connections: (.[1] | tonumber), bytes: (.[2] | tonumber),
       figures: (.[3:] | map(tonumber))}' <"$WORK/echo" |
-    jq -s -c 'def median: sort | .[length / 2 | floor];
+    jq -s -c "$JQ_FIGURES"'
       def spread: sort | {median: median, low: .[length / 4 | floor], high: .[length * 3 / 4 | floor]};
       # Of the same case, in the order of the rounds, which grouping keeps.
       def ratios($all; $index): [., $all] | transpose | map(.[1].figures[$index] / .[0].figures[$index]) | spread;
@@ -85,7 +85,6 @@ bench_echo() {
          cpu_us_min: ($figures[5] | min), cpu_us_max: ($figures[5] | max),
          zcrx_requests: ratios($ours; 0), zcrx_p99: ratios($ours; 2)}' | write_json echo
   write_table echo 'Requests and responses over the loopback interface' '
-    def hundredths: . * 100 | round / 100;
     def ratio: "\(.median | hundredths) | \(.low | hundredths) ... \(.high | hundredths)";
     "Medians of \(.runs) interleaved runs, with the range of two of them. CPU is that of the server for a request;",
     "latencies are in microseconds.", "",

@@ -17,7 +17,7 @@ bench_library() {
     (.rows | map(select(.receiver == "c") | {key: (case | tostring), value: .instructions}) | from_entries) as $c
     | "| receiver | ring | streams | in a row | instructions | of these until delivered | times C | more than C | allocations | system calls | tail stores per turn |",
       "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-      (.rows[] | (.instructions / $c[case | tostring] * 100 | round / 100) as $times
+      (.rows[] | (.instructions / $c[case | tostring] | hundredths) as $times
         | (.instructions - $c[case | tostring] | round) as $more
         | "| \(.receiver) | \(.ring) | \(.streams) | \(.pass) | \(.instructions) | \(.of_completions) | \($times) | \($more) | \(.allocations) | \(.system_calls) | \(.tail_stores) |"),
       "",
@@ -28,7 +28,7 @@ bench_library() {
       ((.rows | map(select(.ring == "main") | {key: ([.receiver, .streams, .pass] | tostring), value: .of_completions})
           | from_entries) as $main
         | .rows[] | select(.ring == "rbuf" and (.receiver == "receive" or .receiver == "batch"))
-        | (.of_completions / $main[[.receiver, .streams, .pass] | tostring] * 100 | round / 100) as $part
+        | (.of_completions / $main[[.receiver, .streams, .pass] | tostring] | hundredths) as $part
         | "| \(.receiver) | \(.streams) | \(.pass) | \($part) |")'
   library_bars instructions .instructions 0 'instructions per buffer, 1,000 streams'
 
@@ -36,11 +36,10 @@ bench_library() {
   jq -c "$GOOGLE_RESULTS"' | {receiver: $name[0], ring: $name[1], streams: ($name[2] | tonumber), pass: ($name[3] | tonumber),
          ns: $ns[length / 2 | floor], ns_min: $ns[0], ns_max: $ns[-1]}' "$WORK/library" | write_json library
   write_table library 'Time for a received buffer' '
-    def digits: . * 10 | round / 10;
     "Nanoseconds: the median of \(.runs) interleaved runs, and their range.", "",
     "| receiver | ring | streams | in a row | ns | from ... to |",
     "|---|---|--:|--:|--:|--:|",
-    (.rows[] | "| \(.receiver) | \(.ring) | \(.streams) | \(.pass) | \(.ns | digits) | \(.ns_min | digits) ... \(.ns_max | digits) |")'
+    (.rows[] | "| \(.receiver) | \(.ring) | \(.streams) | \(.pass) | \(.ns | tenths) | \(.ns_min | tenths) ... \(.ns_max | tenths) |")'
   library_bars library .ns 0 'ns per buffer, 1,000 streams'
 }
 

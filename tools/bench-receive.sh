@@ -81,8 +81,7 @@ run_receive_guest() { # uml|qemu|icount CONTENDERS CASE...
 # Of all runs, on stdin, one line for each row of the table: medians, and the range of some. CPU is in seconds
 # per GiB. What threads do NAPI without the DMA is only known of epoll.
 summarise_receive() {
-  jq -s -c '
-    def median: sort | .[length / 2 | floor];
+  jq -s -c "$JQ_FIGURES"'
     def case: [.segments, .connections, .message_kib, .keep_mib];
     def per_gib(f): map(f * 1073741824 / .bytes);
     def per_mib(f): map(f * 1048576 / .bytes);
@@ -125,7 +124,7 @@ receive_table() { # NAME WHERE
     (.rows as $rows | cases[] as $case | ($rows | of($case)) as $here
       | $here[] | select(.contender | startswith("zcrx")) | . as $row
       | ($here | map(select(.touch == $row.touch) | {key: .contender, value: .}) | from_entries) as $of
-      | def part(a; b): if b == 0 then "?" else a / b * 100 | round / 100 end;
+      | def part(a; b): if b == 0 then "?" else a / b | hundredths end;
         "| \(words) | \(if .touch then "read" else "left" end) | \(if .contender == "zcrx" then "main queue" else "rbuf ring" end) | \(part(.app; $of.epoll.app)) | \(part(.app; $of.multishot.app)) | \(part(.app; $of.fixed.app)) | \(part(.gib_per_s; $of.c.gib_per_s)) |")'
   receive_bars "$1" 0 false .app
   receive_bars "$1" 1 true .app

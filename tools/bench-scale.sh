@@ -22,8 +22,6 @@ bench_scale() {
          min: $values[0], max: $values[-1]}' "$WORK/scale-others" >>"$WORK/scale-rows"
   write_json scale <"$WORK/scale-rows"
   write_table scale 'What more of everything costs' '
-    def digits: . * 10 | round / 10;
-    def hundredths: . * 100 | round / 100;
     (.rows | map(select(.receiver != null)) | sort_by([.receiver, .ring, .pieces, .streams])) as $buffers
     | ($buffers | map(select(.streams == 1) | {key: "\(.receiver) \(.ring)", value: .}) | from_entries) as $one
     | "A received buffer, 16 of a stream in a row. Instructions are exact; nanoseconds are the median of \(.runs) interleaved runs, and their range.",
@@ -31,14 +29,14 @@ bench_scale() {
       "| receiver | ring | streams | pieces of the region | instructions | times those of 1 stream | ns | from ... to | times those of 1 stream |",
       "|---|---|--:|--:|--:|--:|--:|--:|--:|",
       ($buffers[] | $one["\(.receiver) \(.ring)"] as $first
-        | "| \(.receiver) | \(.ring) | \(.streams) | \(.pieces) | \(.instructions) | \(.instructions / $first.instructions | hundredths) | \(.ns | digits) | \(.ns_min | digits) ... \(.ns_max | digits) | \(.ns / $first.ns | hundredths) |"),
+        | "| \(.receiver) | \(.ring) | \(.streams) | \(.pieces) | \(.instructions) | \(.instructions / $first.instructions | hundredths) | \(.ns | tenths) | \(.ns_min | tenths) ... \(.ns_max | tenths) | \(.ns / $first.ns | hundredths) |"),
       "",
       "All else; each value is for one of them.",
       "",
       "| what | how many | value | from ... to | unit |",
       "|---|--:|--:|--:|---|",
       (.rows[] | select(.what != null)
-        | "| \(.what) | \(.count) | \(.value | digits) | \(.min | digits) ... \(.max | digits) | \(.unit) |")'
+        | "| \(.what) | \(.count) | \(.value | tenths) | \(.min | tenths) ... \(.max | tenths) | \(.unit) |")'
   scale_bars .instructions 0
   scale_bars .ns 1
   plot_bars scale 'instructions per buffer, by the number of streams' 'ns per buffer, by the number of streams'
